@@ -1,0 +1,2 @@
+//! hostwarden.
+fn main() {}
