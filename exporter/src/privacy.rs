@@ -246,7 +246,7 @@ fn calling_code(digits: &[u8]) -> &[u8] {
 fn scrubbed(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
-    let mut flush = |word: &mut String, out: &mut String| {
+    let flush = |word: &mut String, out: &mut String| {
         if word.contains('@') {
             out.push_str("<address>");
         } else if word.chars().count() >= 16 && word.contains(|c: char| c.is_ascii_digit()) {
