@@ -157,3 +157,14 @@ impl ErrorLevel {
         }
     }
 }
+
+/// What is known about a bot's senders at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SendersNow {
+    /// Waiting too long for a reply.
+    pub unanswered: u64,
+    /// Since when the one of them that waits longest.
+    pub oldest: Option<Timestamp>,
+    /// With a message in or out during the last hour.
+    pub active: u64,
+}

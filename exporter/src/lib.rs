@@ -2,6 +2,12 @@
 
 pub mod batch;
 pub mod clock;
+pub mod detectors;
+pub mod engine;
 pub mod event;
+pub mod finding;
 pub mod formats;
+pub mod metrics;
 pub mod privacy;
+pub mod snapshot;
+pub mod subject;

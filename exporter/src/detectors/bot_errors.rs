@@ -1,0 +1,200 @@
+//! Kinds of error: messages that are alike once numbers, ids and addresses are taken out are one kind. A new kind is a finding.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::event::{BotError, Timestamp};
+use crate::snapshot::{Section, json};
+
+/// Its name in `findings_total`.
+pub const NAME: &str = "bot_errors";
+
+/// How much of a message tells its kind, in bytes.
+const KIND_BYTES: usize = 240;
+
+/// The most recent errors that are kept for people.
+pub const MAX_RECENT: usize = 50;
+
+/// An error for people to read. Its texts are scrubbed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecentError {
+    /// When it happened.
+    pub at: Timestamp,
+    /// `error`, `critical` or `traceback`.
+    pub kind: String,
+    /// The exception or the message.
+    pub summary: String,
+    /// The record with its traceback.
+    pub context: String,
+}
+
+/// Which kinds of error a bot has had.
+pub struct BotErrors {
+    kinds: LruCache<u64, ()>,
+    evicted: u64,
+    recent: VecDeque<RecentError>,
+}
+
+impl BotErrors {
+    /// Remembers `max_kinds` kinds; takes up what was saved.
+    pub fn new(max_kinds: NonZeroUsize, saved: Option<&Section>) -> Self {
+        let saved = json(saved);
+        let mut kinds = LruCache::new(max_kinds);
+        let known = saved["kinds"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64);
+        known.for_each(|kind| {
+            kinds.put(kind, ());
+        });
+        let mut recent: VecDeque<RecentError> = serde_json::from_value(saved["recent"].clone()).unwrap_or_default();
+        recent.truncate(MAX_RECENT);
+        Self { kinds, evicted: saved["evicted"].as_u64().unwrap_or(0), recent }
+    }
+
+    /// The kind of `error` if it is met for the first time.
+    pub fn new_kind(&mut self, error: &BotError<'_>) -> Option<String> {
+        let kind = kind(error.summary);
+        let mut fingerprint = [0; 8];
+        fingerprint.copy_from_slice(&Sha256::digest(kind.as_bytes())[..8]);
+        let fingerprint = u64::from_be_bytes(fingerprint);
+        if self.kinds.get(&fingerprint).is_some() {
+            return None;
+        }
+        self.evicted += u64::from(self.kinds.push(fingerprint, ()).is_some());
+        Some(kind)
+    }
+
+    /// Keeps an error for people, newest first.
+    pub fn keep(&mut self, error: RecentError) {
+        self.recent.truncate(MAX_RECENT - 1);
+        self.recent.push_front(error);
+    }
+
+    /// The most recent errors, newest first.
+    pub fn recent(&self) -> impl Iterator<Item = &RecentError> {
+        self.recent.iter()
+    }
+
+    /// Kinds remembered, and how many were dropped for new ones.
+    pub fn fill(&self) -> (usize, u64) {
+        (self.kinds.len(), self.evicted)
+    }
+
+    /// For [`BotErrors::new`].
+    pub fn save(&self) -> Vec<u8> {
+        let kinds: Vec<u64> = self.kinds.iter().rev().map(|(kind, ())| *kind).collect();
+        json!({ "kinds": kinds, "evicted": self.evicted, "recent": self.recent }).to_string().into_bytes()
+    }
+}
+
+/// `summary` without what differs from one occurrence to the next: words with a digit or an `@`, and words that look like random ids.
+fn kind(summary: &[u8]) -> String {
+    let text = String::from_utf8_lossy(summary.get(..KIND_BYTES).unwrap_or(summary)).into_owned();
+    let mut out = String::with_capacity(text.len());
+    let mut word = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_alphanumeric()
+            || matches!(c, '_' | '@' | '%' | '+')
+            || (matches!(c, '.' | ':' | '-') && word.contains(|c: char| c.is_ascii_digit()))
+        {
+            word.push(c);
+            continue;
+        }
+        let end = if word.ends_with([':', '.', '-']) { word.pop() } else { None };
+        if varies(&word) {
+            // A list of ids is of the same kind however long it is.
+            if !out.ends_with("# ") && !out.ends_with('#') {
+                out.push('#');
+            }
+        } else {
+            out.push_str(&word);
+        }
+        out.extend(end);
+        word.clear();
+        out.push(if c.is_control() { ' ' } else { c });
+    }
+    out.trim().to_owned()
+}
+
+fn varies(word: &str) -> bool {
+    if word.contains(|c: char| c.is_ascii_digit() || c == '@') {
+        return true;
+    }
+    // Random letters, such as base62 ids: they change case all the time or have hardly a vowel, which words and CamelCase do not.
+    let letters: Vec<char> = word.chars().filter(|c| c.is_ascii_alphabetic()).collect();
+    if letters.len() < 6 || letters.len() != word.chars().count() {
+        return false;
+    }
+    let mixed = letters.iter().any(char::is_ascii_uppercase) && letters.iter().skip(1).any(char::is_ascii_lowercase);
+    let changes = letters.windows(2).skip(1).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase()).count();
+    let vowels = letters.iter().filter(|c| "aeiouyAEIOUY".contains(**c)).count();
+    mixed && (changes * 3 >= letters.len() || vowels * 7 < letters.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(summary: &str) -> BotError<'_> {
+        BotError { level: None, traceback: false, summary: summary.as_bytes(), context: b"" }
+    }
+
+    #[test]
+    fn numbers_ids_and_addresses_make_no_new_kind() {
+        let mut errors = BotErrors::new(NonZeroUsize::new(100).unwrap(), None);
+        for (summary, new) in [
+            ("could not save order Mh8l8WSME8: deadlock victim, retry 1/3", true),
+            ("could not save order aBcDeFgHkL: deadlock victim, retry 2/3", false),
+            ("could not save order 77: deadlock victim, retry 3/3", false),
+            ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", true),
+            ("redis.exceptions.ConnectionError: Error 111 connecting to 172.18.0.7:6379. Connection refused.", true),
+            ("redis.exceptions.ConnectionError: Error 113 connecting to 172.18.0.9:6379. Connection refused.", false),
+            ("KeyError: 'MessageSid'", true),
+            ("KeyError: 'OrderTotal'", true),
+            ("no reply to whatsapp:+34600123456", true),
+            ("no reply to whatsapp:+34611999888", false),
+            ("mail to ana@example.org bounced", true),
+            ("mail to luis.g@example.net bounced", false),
+        ] {
+            assert_eq!(errors.new_kind(&error(summary)).is_some(), new, "{summary} -> {}", kind(summary.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn kinds_tell_nobody() {
+        assert_eq!(kind(b"user +34600123456 (ana@example.org) at 203.0.113.7 failed 3 times"), "user # (#) at # failed # times");
+        assert_eq!(
+            kind(b"twilio.base.exceptions.TwilioRestException: HTTP 429 error"),
+            "twilio.base.exceptions.TwilioRestException: HTTP # error"
+        );
+        assert_eq!(kind(&[0xff, 0xfe, b'x']), "\u{fffd}\u{fffd}x");
+    }
+
+    #[test]
+    fn a_flood_of_kinds_is_bounded_and_counted() {
+        let mut errors = BotErrors::new(NonZeroUsize::new(10).unwrap(), None);
+        for n in 0..100_u8 {
+            let word: String = [b'a' + n / 26, b'a' + n % 26].iter().map(|&b| b as char).collect();
+            assert!(errors.new_kind(&error(&word)).is_some());
+        }
+        assert_eq!(errors.fill(), (10, 90));
+    }
+
+    #[test]
+    fn saved_is_loaded() {
+        let mut errors = BotErrors::new(NonZeroUsize::new(10).unwrap(), None);
+        errors.new_kind(&error("a failed"));
+        for n in 0..60 {
+            errors.keep(RecentError { at: Timestamp::from_secs(n), kind: "error".into(), summary: "s".into(), context: "c".into() });
+        }
+        let section = vec![errors.save()];
+        let mut again = BotErrors::new(NonZeroUsize::new(10).unwrap(), Some(&section));
+        assert!(again.new_kind(&error("a failed")).is_none());
+        assert_eq!(again.recent().count(), MAX_RECENT);
+        assert_eq!(again.recent().next().unwrap().at, Timestamp::from_secs(59));
+        assert_eq!(again.save(), errors.save());
+    }
+}

@@ -1,0 +1,309 @@
+//! What the engine keeps of one source: its format, its bookmarks, and what was learned from its lines.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+
+use serde_json::json as json_value;
+
+use super::recorder::Recorder;
+use super::{Action, ErrorView, OPEN_RECORD, SourceView};
+use crate::batch::{Batch, Bookmark, Change};
+use crate::detectors::bot_errors::BotErrors;
+use crate::detectors::bot_latency::{self, BotLatency};
+use crate::event::Timestamp;
+use crate::formats::Format;
+use crate::metrics::hour_window::HourWindow;
+use crate::metrics::http::Http;
+use crate::metrics::own::{Own, Table};
+use crate::metrics::{Page, bot, sources};
+use crate::privacy::Privacy;
+use crate::snapshot::{Section, Unchanged, Write, json};
+use crate::subject::TrustedProxies;
+
+/// What a source is built from.
+pub struct Setup {
+    /// Its name.
+    pub name: String,
+    /// What it reads.
+    pub pattern: String,
+    /// Its format's name.
+    pub format_name: String,
+    /// Its format.
+    pub format: Box<dyn Format>,
+    /// What its records are about.
+    pub about: About,
+}
+
+/// What a source's records are about.
+pub enum About {
+    /// Web requests, told apart by these sites.
+    Web {
+        /// Host names in lower case.
+        sites: std::sync::Arc<[String]>,
+    },
+    /// A bot.
+    Bot {
+        /// For pairing replies.
+        latency: bot_latency::Config,
+        /// The most kinds of error remembered.
+        max_error_kinds: NonZeroUsize,
+    },
+}
+
+/// What was learned from a source's lines.
+pub enum Subject {
+    /// Of web requests.
+    Web(Box<Http>),
+    /// Of a bot.
+    Bot(Box<BotSubject>),
+}
+
+/// What was learned of a bot.
+pub struct BotSubject {
+    /// Its counters.
+    pub metrics: bot::Bot,
+    pub(super) latency: BotLatency,
+    pub(super) errors: BotErrors,
+    max_error_kinds: usize,
+    max_senders: usize,
+}
+
+pub(super) struct Source {
+    name: String,
+    pattern: String,
+    /// The pattern under which it was read before this start.
+    saved_pattern: Option<String>,
+    format_name: String,
+    format: Box<dyn Format>,
+    counters: sources::Source,
+    subject: Subject,
+    bookmarks: BTreeMap<u64, Bookmark>,
+    last_lines: Timestamp,
+    proxy_told: bool,
+}
+
+impl Source {
+    pub(super) fn new(setup: Setup, saved: &BTreeMap<String, Section>) -> Self {
+        let Setup { name, pattern, format_name, mut format, about } = setup;
+        let section = json(saved.get(&section(&name)));
+        let mut counters = sources::Source::default();
+        counters.load(&section["counters"]);
+        format.load(&section["open"]);
+        let mut subject = match about {
+            About::Web { sites } => {
+                let mut http = Http::new(sites);
+                http.load(&section["http"]);
+                Subject::Web(Box::new(http))
+            }
+            About::Bot { latency, max_error_kinds } => {
+                let mut metrics = bot::Bot::default();
+                metrics.load(&section["bot"]);
+                Subject::Bot(Box::new(BotSubject {
+                    metrics,
+                    max_senders: latency.max_senders.get(),
+                    latency: BotLatency::new(latency, senders_section(&name), saved.get(&senders_section(&name))),
+                    errors: BotErrors::new(max_error_kinds, saved.get(&errors_section(&name))),
+                    max_error_kinds: max_error_kinds.get(),
+                }))
+            }
+        };
+        let windows = saved.range(window_section(&name, "")..).take_while(|(key, _)| key.starts_with(&window_section(&name, "")));
+        windows.for_each(|(_, slot)| subject.window().load(&json(Some(slot))));
+        Self {
+            saved_pattern: section["pattern"].as_str().map(str::to_owned),
+            bookmarks: serde_json::from_value::<Vec<_>>(section["bookmarks"].clone()).unwrap_or_default().into_iter().collect(),
+            name,
+            pattern,
+            format_name,
+            format,
+            counters,
+            subject,
+            last_lines: Timestamp::default(),
+            proxy_told: false,
+        }
+    }
+
+    pub(super) fn bookmarks(&self) -> (Option<String>, Vec<(u64, Bookmark)>) {
+        (self.saved_pattern.clone(), self.bookmarks.iter().map(|(key, bookmark)| (*key, bookmark.clone())).collect())
+    }
+
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.counters.status().caught_up
+    }
+
+    pub(super) fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// Takes a batch whole: lines, bookmarks, loss.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        mut batch: Batch,
+        proxies: &TrustedProxies,
+        privacy: &Privacy,
+        own: &mut Own,
+        actions: &mut Vec<Action>,
+    ) {
+        self.counters.take(&batch);
+        if !batch.lines.is_empty() {
+            self.last_lines = now;
+            let (format, mut recorder) = self.recorder(now, proxies, privacy, own, actions);
+            let lines = format.read_block(&batch.lines, &mut recorder);
+            self.counters.read(lines);
+        }
+        for (key, change) in batch.bookmarks.drain(..) {
+            match change {
+                Change::Set(bookmark) => self.bookmarks.insert(key, bookmark),
+                Change::Forget => self.bookmarks.remove(&key),
+            };
+        }
+        if batch.lines.capacity() > 0 {
+            actions.push(Action::Recycle(batch.lines));
+        }
+        if self.counters.proxy_suspected() && !std::mem::replace(&mut self.proxy_told, true) {
+            actions.push(Action::ProxySuspected { source: self.name.clone() });
+        }
+    }
+
+    pub(super) fn tick(&mut self, now: Timestamp, proxies: &TrustedProxies, privacy: &Privacy, own: &mut Own, actions: &mut Vec<Action>) {
+        if self.format.is_open() && now.since(self.last_lines) >= OPEN_RECORD {
+            self.flush(now, proxies, privacy, own, actions);
+        }
+        if let Subject::Bot(bot) = &mut self.subject {
+            bot.latency.on_tick(now);
+        }
+    }
+
+    pub(super) fn flush(&mut self, now: Timestamp, proxies: &TrustedProxies, privacy: &Privacy, own: &mut Own, actions: &mut Vec<Action>) {
+        let (format, mut recorder) = self.recorder(now, proxies, privacy, own, actions);
+        format.flush(&mut recorder);
+    }
+
+    fn recorder<'e>(
+        &'e mut self,
+        now: Timestamp,
+        proxies: &'e TrustedProxies,
+        privacy: &'e Privacy,
+        own: &'e mut Own,
+        actions: &'e mut Vec<Action>,
+    ) -> (&'e mut dyn Format, Recorder<'e>) {
+        let (counters, subject) = (&mut self.counters, &mut self.subject);
+        (&mut *self.format, Recorder { now, source: &self.name, counters, subject, proxies, privacy, own, actions, sampled: false })
+    }
+
+    pub(super) fn show(&self, now: Timestamp, page: &mut Page) {
+        self.counters.show(&self.name, page);
+        match &self.subject {
+            Subject::Web(http) => http.show(&self.name, now, page),
+            Subject::Bot(bot) => bot.metrics.show(&self.name, now, bot.latency.senders(now), page),
+        }
+    }
+
+    pub(super) fn label_overflows(&self) -> u64 {
+        match &self.subject {
+            Subject::Web(http) => http.overflows(),
+            Subject::Bot(_) => 0,
+        }
+    }
+
+    pub(super) fn tables(&self) -> Vec<Table> {
+        let Subject::Bot(bot) = &self.subject else { return Vec::new() };
+        let ((senders, evicted_senders), (kinds, evicted_kinds)) = (bot.latency.fill(), bot.errors.fill());
+        vec![
+            Table { name: "senders", tracked: senders, limit: bot.max_senders, evicted: evicted_senders },
+            Table { name: "error_kinds", tracked: kinds, limit: bot.max_error_kinds, evicted: evicted_kinds },
+        ]
+    }
+
+    pub(super) fn view(&self) -> SourceView {
+        let (status, [parsed, skipped, malformed]) = (self.counters.status(), self.counters.records());
+        SourceView {
+            source: self.name.clone(),
+            file: self.pattern.clone(),
+            format: self.format_name.clone(),
+            up: status.up,
+            caught_up: status.caught_up,
+            files: status.files,
+            lag_bytes: status.lag_bytes,
+            lost_bytes: self.counters.lost_bytes(),
+            lines: self.counters.lines(),
+            parsed,
+            skipped,
+            malformed,
+            last_record_timestamp_seconds: self.counters.last_record().map(Timestamp::as_secs_f64),
+            problem: status.problem.clone(),
+        }
+    }
+
+    pub(super) fn recent_errors(&self) -> Vec<ErrorView> {
+        let Subject::Bot(bot) = &self.subject else { return Vec::new() };
+        bot.errors.recent().map(|error| ErrorView { source: self.name.clone(), error: error.clone() }).collect()
+    }
+
+    /// What changed since it was last saved.
+    pub(super) fn save(&mut self, unchanged: &mut Unchanged) -> Vec<Write> {
+        let mut section = json_value!({
+            "pattern": self.pattern, "bookmarks": self.bookmarks.iter().collect::<Vec<_>>(), "counters": self.counters.save(),
+            "open": self.format.save(),
+        });
+        let mut writes = Vec::new();
+        match &mut self.subject {
+            Subject::Web(http) => section["http"] = http.save(),
+            Subject::Bot(bot) => {
+                section["bot"] = bot.metrics.save();
+                writes.extend(bot.latency.save());
+                writes.extend(unchanged.put(errors_section(&self.name), bot.errors.save()));
+            }
+        }
+        writes.extend(unchanged.put(self::section(&self.name), section.to_string().into_bytes()));
+        writes.extend(self.subject.window().save_changed().into_iter().map(|(place, slot)| Write::Put {
+            section: window_section(&self.name, &place.to_string()),
+            bytes: slot.to_string().into_bytes(),
+        }));
+        writes
+    }
+
+    /// After a commit that failed.
+    pub(super) fn save_all_again(&mut self) {
+        self.subject.window().mark_all_changed();
+        if let Subject::Bot(bot) = &mut self.subject {
+            bot.latency.save_all_again();
+        }
+    }
+}
+
+impl Subject {
+    fn window(&mut self) -> &mut HourWindow {
+        match self {
+            Self::Web(http) => http.window(),
+            Self::Bot(bot) => bot.metrics.window(),
+        }
+    }
+}
+
+fn section(source: &str) -> String {
+    format!("source/{source}")
+}
+
+fn senders_section(source: &str) -> String {
+    format!("senders/{source}")
+}
+
+fn errors_section(source: &str) -> String {
+    format!("errors/{source}")
+}
+
+/// Source names hold no slash, so no other source's windows begin like this.
+fn window_section(source: &str, place: &str) -> String {
+    format!("window/{source}/{place}")
+}
+
+impl std::fmt::Debug for Subject {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Web(_) => "Web",
+            Self::Bot(_) => "Bot",
+        })
+    }
+}

@@ -1,0 +1,15 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! What is counted, one file per area, and how it becomes a page. An area holds plain numbers, can be saved and restored, and knows
+//! no detector.
+
+pub mod bot;
+pub mod histogram;
+pub mod hour_window;
+pub mod http;
+pub mod names;
+pub mod own;
+pub mod page;
+pub mod reference;
+pub mod sources;
+
+pub use page::{Exposition, Page};

@@ -1,0 +1,147 @@
+//! Every metric: its name as users write it, kind, unit, labels and help, one entry each. Pages, dashboards and documentation read this list.
+
+/// What kind of metric it is, in OpenMetrics' terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows; its name ends in `_total`.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Buckets, sum and count.
+    Histogram,
+    /// Always 1; the labels tell.
+    Info,
+}
+
+impl Kind {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Histogram => "histogram",
+            Self::Info => "info",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// The full name, as in PromQL.
+    pub name: &'static str,
+    /// Its kind.
+    pub kind: Kind,
+    /// Its labels, in the order of a row's values.
+    pub labels: &'static [&'static str],
+    /// One line of help; no quotes, backslashes or line ends (they are not escaped on the page).
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, help }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels, help }
+}
+
+const fn histogram(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram, labels, help }
+}
+
+/// Declares each metric and the list of all of them in one place.
+macro_rules! metrics {
+    ($($constant:ident = $metric:expr;)*) => {
+        $(#[doc = concat!("See its help: `", stringify!($constant), "`.")] pub const $constant: Metric = $metric;)*
+
+        /// All metrics, in the order of the page.
+        pub const ALL: &[&Metric] = &[$(&$constant),*];
+    };
+}
+
+metrics! {
+    BUILD_INFO = Metric {
+        name: "hostwarden_build_info",
+        kind: Kind::Info,
+        labels: &["version", "revision"],
+        help: "The running build.",
+    };
+
+    SOURCE_UP = gauge("hostwarden_source_up", &["source"], "Whether the log can be read (1) or not (0).");
+    SOURCE_FILES = gauge("hostwarden_source_files", &["source"], "Files being followed.");
+    SOURCE_LINES = counter("hostwarden_source_lines_total", &["source"], "Lines read from the log.");
+    SOURCE_BYTES = counter("hostwarden_source_bytes_total", &["source"], "Bytes read from the log, uncompressed.");
+    SOURCE_RECORDS = counter("hostwarden_source_records_total", &["source", "outcome"],
+        "Log records: parsed into an event, skipped because they tell nothing counted here, or malformed.");
+    SOURCE_MALFORMED = counter("hostwarden_source_malformed_records_total", &["source", "reason"],
+        "Malformed records by what was wrong with them; a reason appears once it was met.");
+    SOURCE_CUT_LINES = counter("hostwarden_source_cut_lines_total", &["source"], "Lines longer than the limit, read only up to it.");
+    SOURCE_LAG = gauge("hostwarden_source_lag_bytes", &["source"], "Bytes written to the log but not read yet.");
+    SOURCE_LOST = counter("hostwarden_source_lost_bytes_total", &["source"],
+        "Bytes that were seen in the log but were cut off or deleted before they were read. Anything but 0 means that totals are too low.");
+    SOURCE_ROTATIONS = counter("hostwarden_source_rotations_total", &["source"], "Times that a file of the log was replaced or truncated.");
+    SOURCE_LAST_RECORD = gauge("hostwarden_source_last_record_timestamp_seconds", &["source"],
+        "When the newest record happened, by the log's own clock; absent before the first one.");
+    SOURCE_PROXY_SUSPECTED = gauge("hostwarden_source_proxy_suspected", &["source"],
+        "Whether most requests come from a proxy that is not among web.trusted_proxies, so that its address stands for all clients (1).");
+
+    HTTP_REQUESTS = counter("hostwarden_http_requests_total", &["source", "site", "method", "code"],
+        "Requests by site (known host names, else other), method and status class.");
+    HTTP_RESPONSE_BYTES = counter("hostwarden_http_response_bytes_total", &["source", "site"], "Bytes sent in answers, as logged.");
+    HTTP_REQUEST_DURATION = histogram("hostwarden_http_request_duration_seconds", &["source", "site", "traffic"],
+        "Time taken per request, for logs that tell it.");
+    HTTP_REQUEST_WINDOW = gauge("hostwarden_http_request_window_seconds", &["source", "quantile"],
+        "Request time over the last hour (in steps of five minutes), relative error at most 1 %. For looking, not for alerting: take the histogram there. Absent without requests.");
+
+    BOT_MESSAGES = counter("hostwarden_bot_messages_total", &["source", "direction"], "Messages that the bot took in and sent out.");
+    BOT_REPLY_DURATION = histogram("hostwarden_bot_reply_duration_seconds", &["source"],
+        "Time from each incoming message to the next outgoing one to the same sender.");
+    BOT_REPLY_WINDOW = gauge("hostwarden_bot_reply_window_seconds", &["source", "quantile"],
+        "Reply time over the last hour (in steps of five minutes), relative error at most 1 %. For looking, not for alerting: take the histogram there. Absent without replies.");
+    BOT_UNANSWERED_SENDERS = gauge("hostwarden_bot_unanswered_senders", &["source"],
+        "Senders who have waited for a reply longer than detectors.bot_latency.unanswered_after_secs.");
+    BOT_OLDEST_UNANSWERED = gauge("hostwarden_bot_oldest_unanswered_timestamp_seconds", &["source"],
+        "When the message came that has waited longest among those counted as unanswered; absent if there is none.");
+    BOT_ACTIVE_SENDERS = gauge("hostwarden_bot_active_senders", &["source"],
+        "Distinct senders with a message in or out during the last hour; counts no further than the table senders holds.");
+    BOT_ERRORS = counter("hostwarden_bot_errors_total", &["source", "kind"],
+        "Error records that the bot logged, and tracebacks; a record with both counts under both.");
+    BOT_NEW_ERROR_KINDS = counter("hostwarden_bot_new_error_kinds_total", &["source"],
+        "Kinds of error met for the first time: messages that are alike once numbers, ids and addresses are taken out are one kind.");
+
+    FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
+
+    TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");
+    TRACKED_LIMIT = gauge("hostwarden_tracked_limit", &["table"], "The most entries that a bounded table takes.");
+    EVICTED = counter("hostwarden_evicted_total", &["table"], "Entries dropped from a full table to make room for new ones.");
+    LABEL_OVERFLOW = counter("hostwarden_label_overflow_total", &["metric"],
+        "Times that a label value outside of its list was counted as other.");
+    EXPOSED_SERIES = gauge("hostwarden_exposed_series", &[], "Series on this page.");
+
+    STATE_COMMIT_DURATION = histogram("hostwarden_state_commit_duration_seconds", &[], "Time taken to save the state; each page is saved before it is served.");
+    STATE_COMMIT_FAILURES = counter("hostwarden_state_commit_failures_total", &[],
+        "Times that the state could not be saved. Reading goes on, but a crash now would count lines again from the last save.");
+    STATE_SET_ASIDE = counter("hostwarden_state_set_aside_total", &[],
+        "Times that an unreadable state was kept aside and the exporter started empty.");
+    ENGINE_INBOX = gauge("hostwarden_engine_inbox_batches", &[], "Batches of lines waiting for the engine.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_rules() {
+        let mut seen = std::collections::BTreeSet::new();
+        for metric in ALL {
+            assert!(seen.insert(metric.name), "{} stands twice", metric.name);
+            assert!(metric.name.starts_with("hostwarden_"), "{}", metric.name);
+            assert!(metric.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert_eq!(metric.kind == Kind::Info, metric.name.ends_with("_info"), "{}", metric.name);
+            assert!(metric.help.ends_with('.') && !metric.help.contains(['\\', '\n', '"']), "{}", metric.name);
+            assert!(!metric.labels.contains(&"le") && !metric.labels.contains(&"job") && !metric.labels.contains(&"instance"));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! `docs/metrics.md`, made from the list of names.
+
+use super::names::{ALL, Kind};
+
+/// The seeds' names for the same things, so that who comes from one of them finds the new one.
+const FORMER_NAMES: &[(&str, &str, &str)] = &[
+    ("vps_control", "messages per minute", "`rate(hostwarden_bot_messages_total[5m]) * 60`"),
+    ("vps_control", "bot latency p50/p95", "`hostwarden_bot_reply_window_seconds`, for alerts `hostwarden_bot_reply_duration_seconds`"),
+    ("vps_control", "errors in the last hour", "`increase(hostwarden_bot_errors_total[1h])`"),
+    ("security_dashboard", "by_domain: total requests", "`hostwarden_http_requests_total` by `site`"),
+    ("security_dashboard", "req_time", "`hostwarden_http_request_duration_seconds`"),
+];
+
+/// The page in Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "# Metrics\n\nMade by `hostwarden reference metrics`; do not edit by hand. Every counter is exact across rotation, restart and \
+         `kill -9`, never goes backwards, and exists at 0 from the start for every label value known from the configuration.\n\n\
+         | metric | type | labels | meaning |\n|---|---|---|---|\n",
+    );
+    for metric in ALL {
+        let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+        text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.kind.as_str(), metric.help));
+    }
+    text.push_str("\n## Buckets and series\n\n");
+    let histograms: Vec<_> =
+        ALL.iter().filter(|metric| metric.kind == Kind::Histogram).map(|metric| format!("`{}`", metric.name)).collect();
+    text.push_str(&format!(
+        "{} are classic histograms: `_bucket`, `_sum` and `_count`. Their sums are kept in whole microseconds, so that no order of reading \
+         changes them. A page has at most a few thousand series, whatever arrives: no label holds anything that a visitor can choose.\n",
+        histograms.join(", ")
+    ));
+    text.push_str("\n## Coming from another tool\n\n| from | there | here |\n|---|---|---|\n");
+    for (from, there, here) in FORMER_NAMES {
+        text.push_str(&format!("| {from} | {there} | {here} |\n"));
+    }
+    text
+}

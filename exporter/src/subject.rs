@@ -1,0 +1,150 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! Who it is about: the client behind the proxies.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::event::HttpRequest;
+
+/// Proxies whose word about the client is believed.
+#[derive(Clone, Debug, Default)]
+pub struct TrustedProxies {
+    networks: Vec<IpNet>,
+    cloudflare: Vec<IpNet>,
+}
+
+impl TrustedProxies {
+    /// Requests from these networks carry the client's address in their forwarded-for field.
+    pub fn new(networks: Vec<IpNet>) -> Self {
+        Self { networks, cloudflare: CLOUDFLARE.iter().filter_map(|network| network.parse().ok()).collect() }
+    }
+
+    fn contains(&self, address: IpAddr) -> bool {
+        self.networks.iter().any(|network| network.contains(&address))
+    }
+
+    /// The client's address as text. The field is walked from its right end, each proxy having added the one that it saw, up to the
+    /// first address that is not a trusted proxy; what a client wrote itself stands further left and is never believed.
+    pub fn client<'a>(&self, request: &HttpRequest<'a>) -> &'a [u8] {
+        if self.networks.is_empty() || request.forwarded_for.is_empty() || !parse(request.peer).is_some_and(|peer| self.contains(peer)) {
+            return request.peer;
+        }
+        let mut client = request.peer;
+        for hop in request.forwarded_for.rsplit(|&byte| byte == b',') {
+            let hop = without_port(hop.trim_ascii());
+            let Some(address) = parse(hop) else { break };
+            client = hop;
+            if !self.contains(address) {
+                break;
+            }
+        }
+        client
+    }
+
+    /// Whether `request` came through a proxy that hides the client: a private address or a Cloudflare edge that is not trusted.
+    pub fn hides_client(&self, request: &HttpRequest<'_>) -> bool {
+        parse(request.peer)
+            .is_some_and(|peer| !self.contains(peer) && (is_private(peer) || self.cloudflare.iter().any(|network| network.contains(&peer))))
+    }
+}
+
+fn parse(text: &[u8]) -> Option<IpAddr> {
+    // Longest text of an address: 45 bytes (IPv4-mapped IPv6).
+    if text.len() > 45 {
+        return None;
+    }
+    Some(std::str::from_utf8(text).ok()?.parse::<IpAddr>().ok()?.to_canonical())
+}
+
+/// `203.0.113.7:1234` and `[2001:db8::1]:1234` without their ports, as some proxies write them.
+fn without_port(hop: &[u8]) -> &[u8] {
+    if let Some(inner) = hop.strip_prefix(b"[") {
+        return inner.split(|&byte| byte == b']').next().unwrap_or(hop);
+    }
+    match hop.iter().position(|&byte| byte == b':') {
+        Some(colon) if !hop[colon + 1..].contains(&b':') => &hop[..colon],
+        _ => hop,
+    }
+}
+
+/// Addresses that no visitor from outside has. Loopback is left out: whoever asks from the machine itself is no proxy.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64),
+        IpAddr::V6(v6) => v6.segments()[0] & 0xfe00 == 0xfc00,
+    }
+}
+
+/// Cloudflare's published edge networks (cloudflare.com/ips, July 2026).
+const CLOUDFLARE: [&str; 22] = [
+    "173.245.48.0/20",
+    "103.21.244.0/22",
+    "103.22.200.0/22",
+    "103.31.4.0/22",
+    "141.101.64.0/18",
+    "108.162.192.0/18",
+    "190.93.240.0/20",
+    "188.114.96.0/20",
+    "197.234.240.0/22",
+    "198.41.128.0/17",
+    "162.158.0.0/15",
+    "104.16.0.0/13",
+    "104.24.0.0/14",
+    "172.64.0.0/13",
+    "131.0.72.0/22",
+    "2400:cb00::/32",
+    "2606:4700::/32",
+    "2803:f800::/32",
+    "2405:b500::/32",
+    "2405:8100::/32",
+    "2a06:98c0::/29",
+    "2c0f:f248::/32",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(peer: &str, forwarded_for: &str, trusted: &[&str]) -> String {
+        let proxies = TrustedProxies::new(trusted.iter().map(|network| network.parse().unwrap()).collect());
+        let request = HttpRequest { peer: peer.as_bytes(), forwarded_for: forwarded_for.as_bytes(), ..HttpRequest::default() };
+        String::from_utf8(proxies.client(&request).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        assert_eq!(client("203.0.113.9", "198.51.100.1", &[]), "203.0.113.9");
+        assert_eq!(client("203.0.113.9", "198.51.100.1", &["10.0.0.0/8"]), "203.0.113.9");
+        assert_eq!(client("10.0.0.1", "198.51.100.1", &["10.0.0.0/8"]), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", "", &["10.0.0.0/8"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn what_a_client_wrote_itself_is_not_believed() {
+        let trusted = &["10.0.0.0/8", "2001:db8:1::/48"];
+        assert_eq!(client("10.0.0.1", "8.8.8.8, 198.51.100.1, 10.0.0.2", trusted), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", "8.8.8.8, nonsense", trusted), "10.0.0.1");
+        assert_eq!(client("10.0.0.1", "198.51.100.1, nonsense, 10.0.0.2", trusted), "10.0.0.2");
+        assert_eq!(client("::ffff:10.0.0.1", "[2001:db8:2::7]:443", trusted), "2001:db8:2::7");
+        assert_eq!(client("2001:db8:1::1", "198.51.100.1:5555", trusted), "198.51.100.1");
+        assert_eq!(client("10.0.0.1", "10.0.0.3,10.0.0.2", trusted), "10.0.0.3");
+    }
+
+    #[test]
+    fn every_network_of_the_table_parses() {
+        assert_eq!(TrustedProxies::new(Vec::new()).cloudflare.len(), CLOUDFLARE.len());
+    }
+
+    #[test]
+    fn a_proxy_that_hides_the_client_is_seen() {
+        let proxies = TrustedProxies::new(vec!["172.18.0.0/16".parse().unwrap()]);
+        let hides = |peer: &str| proxies.hides_client(&HttpRequest { peer: peer.as_bytes(), ..HttpRequest::default() });
+        for peer in ["172.19.0.1", "104.16.0.1", "104.23.255.255", "2606:4700::1", "2a06:98c7::1", "100.64.3.3", "fd00::1"] {
+            assert!(hides(peer), "{peer}");
+        }
+        for peer in ["172.18.0.1", "104.28.0.1", "2606:4701::1", "2a06:98c8::1", "127.0.0.1", "100.128.0.1", "www.example.org", ""] {
+            assert!(!hides(peer), "{peer}");
+        }
+    }
+}
