@@ -24,7 +24,7 @@ mod recorder;
 mod source;
 
 use source::Source;
-pub use source::{Setup as SourceSetup, Subject};
+pub use source::{About, Setup as SourceSetup, Subject};
 
 /// A record that stays open this long without a further line is complete.
 const OPEN_RECORD: Duration = Duration::from_secs(1);

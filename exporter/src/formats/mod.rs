@@ -2,7 +2,9 @@
 
 use crate::event::Stamped;
 
+mod escapes;
 pub mod nginx_combined;
+pub mod timestamps;
 
 /// What a record turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
