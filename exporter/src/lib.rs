@@ -10,4 +10,5 @@ pub mod formats;
 pub mod metrics;
 pub mod privacy;
 pub mod snapshot;
+pub mod store;
 pub mod subject;

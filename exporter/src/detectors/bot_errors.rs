@@ -90,37 +90,45 @@ impl BotErrors {
     }
 }
 
-/// `summary` without what differs from one occurrence to the next: words with a digit or an `@`, and words that look like random ids.
+/// `summary` without what differs from one occurrence to the next: e-mail addresses, words with a digit, and words that look like random
+/// ids.
 fn kind(summary: &[u8]) -> String {
     let text = String::from_utf8_lossy(summary.get(..KIND_BYTES).unwrap_or(summary)).into_owned();
     let mut out = String::with_capacity(text.len());
+    for (index, token) in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|token| !token.is_empty()).enumerate() {
+        if index > 0 {
+            out.push(' ');
+        }
+        match token.trim_matches(|c: char| !c.is_alphanumeric()) {
+            address if address.contains('@') => out.push_str(&token.replacen(address, "#", 1)),
+            _ => push_without_ids(token, &mut out),
+        }
+    }
+    out
+}
+
+fn push_without_ids(token: &str, out: &mut String) {
     let mut word = String::new();
-    for c in text.chars().chain(['\n']) {
-        if c.is_alphanumeric()
-            || matches!(c, '_' | '@' | '%' | '+')
-            || (matches!(c, '.' | ':' | '-') && word.contains(|c: char| c.is_ascii_digit()))
-        {
+    for c in token.chars().chain(['\n']) {
+        let in_number = matches!(c, '.' | ':' | '-') && word.contains(|c: char| c.is_ascii_digit());
+        if c.is_alphanumeric() || matches!(c, '_' | '%' | '+') || in_number {
             word.push(c);
             continue;
         }
         let end = if word.ends_with([':', '.', '-']) { word.pop() } else { None };
-        if varies(&word) {
-            // A list of ids is of the same kind however long it is.
-            if !out.ends_with("# ") && !out.ends_with('#') {
-                out.push('#');
-            }
-        } else {
+        if !varies(&word) {
             out.push_str(&word);
+        } else if !out.ends_with('#') {
+            out.push('#');
         }
         out.extend(end);
         word.clear();
-        out.push(if c.is_control() { ' ' } else { c });
+        out.extend((c != '\n').then_some(c));
     }
-    out.trim().to_owned()
 }
 
 fn varies(word: &str) -> bool {
-    if word.contains(|c: char| c.is_ascii_digit() || c == '@') {
+    if word.contains(|c: char| c.is_ascii_digit()) {
         return true;
     }
     // Random letters, such as base62 ids: they change case all the time or have hardly a vowel, which words and CamelCase do not.

@@ -233,7 +233,7 @@ mod tests {
             r#"hostwarden_http_requests_total{source="web",site="blog.example",method="GET",code="other"} 1"#,
             r#"hostwarden_http_requests_total{source="web",site="blog.example",method="TRACE",code="5xx"} 0"#,
             r#"hostwarden_http_response_bytes_total{source="web",site="shop.example"} 20"#,
-            r#"hostwarden_http_request_duration_seconds_bucket{source="web",site="shop.example",traffic="user",le="0.01"} 2"#,
+            r#"hostwarden_http_request_duration_seconds_bucket{le="0.01",source="web",site="shop.example",traffic="user"} 2"#,
             r#"hostwarden_http_request_duration_seconds_sum{source="web",site="other",traffic="user"} 0.014"#,
         ] {
             assert!(text.lines().any(|line| line == row), "{row}\n{text}");
