@@ -4,5 +4,6 @@ pub mod batch;
 pub mod clock;
 pub mod event;
 pub mod formats;
+pub mod http;
 pub mod privacy;
 pub mod store;
