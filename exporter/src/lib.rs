@@ -7,6 +7,7 @@ pub mod engine;
 pub mod event;
 pub mod finding;
 pub mod formats;
+pub mod http;
 pub mod metrics;
 pub mod privacy;
 pub mod snapshot;
