@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod clock;
+pub mod config;
 pub mod event;
 pub mod formats;
 pub mod privacy;
