@@ -1,4 +1,4 @@
-//! The configuration: file, then environment, then checks. [`load`] gives either meaning (parsed addresses, networks, modes) or every
+//! The configuration: file, then environment, then checks. [`load()`] gives either meaning (parsed addresses, networks, modes) or every
 //! problem at once. Raw text stays inside this room; only the configuration file and the files that it names are opened.
 
 use std::collections::BTreeMap;
@@ -9,9 +9,26 @@ use ipnet::IpNet;
 
 use crate::privacy::{ClientMode, SenderMode};
 
+mod checks;
+mod environment;
+mod files;
+mod lists;
+mod load;
+mod nearest;
+mod parse;
 mod problem;
+mod reader;
+pub mod reference;
 mod secret;
+mod secrets;
+mod section;
+mod settings;
+mod sources;
+mod summary;
+mod values;
 
+pub use environment::environment;
+pub use load::{load, load_or_default};
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 

@@ -64,11 +64,23 @@ impl Problems {
         self.list.len() + self.more
     }
 
+    /// Whether more problems are only counted: nobody will read their remedies.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MAX_PROBLEMS
+    }
+
     pub(super) fn push(&mut self, problem: Problem) {
-        if self.list.len() < MAX_PROBLEMS {
-            self.list.push(problem);
-        } else {
+        if self.is_full() {
             self.more += 1;
+        } else {
+            self.list.push(problem);
+        }
+    }
+
+    pub(super) fn append(&mut self, other: Self) {
+        self.more += other.more;
+        for problem in other.list {
+            self.push(problem);
         }
     }
 
