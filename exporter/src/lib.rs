@@ -1,8 +1,6 @@
 //! Hostwarden: log line → source → format → event → detectors → metrics, findings, state.
 
-pub mod app;
 pub mod batch;
-pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod detectors;
@@ -14,7 +12,6 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod privacy;
-pub mod setup;
 pub mod snapshot;
 pub mod store;
 pub mod subject;
