@@ -352,6 +352,9 @@ async fn who_does_not_read_is_cut_off() {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     eventually(|| server.counts.cut_off() == 1).await;
     assert!(read_all(&mut stream).await.len() < 30_000_000);
+
+    let (server, asks) = start_asking(|_| {}).await;
+    tokio::spawn(answer(asks, true, "x".repeat(30_000_000)));
     assert!(ask(server.address, "GET", "/metrics", "").await.len() > 30_000_000, "who reads gets it all");
 }
 

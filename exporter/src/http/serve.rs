@@ -29,6 +29,7 @@ pub(super) async fn run(bound: Bound, handle: Handle, stop: impl Future<Output =
     let signals = Signals { crowded: crowded.subscribe(), stopping: stopping.subscribe() };
     let mut connections = JoinSet::new();
     let mut stop = pin!(stop);
+    let mut turn = 0;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -40,8 +41,9 @@ pub(super) async fn run(bound: Bound, handle: Handle, stop: impl Future<Output =
                 crowded.send_replace(connections.len() >= max_connections);
                 continue;
             }
-            accepted = accept(&listeners), if connections.len() < max_connections => accepted,
+            accepted = accept(&listeners, turn), if connections.len() < max_connections => accepted,
         };
+        turn = (turn + 1) % listeners.len().max(1);
         match accepted {
             Ok(stream) => {
                 count(&counts.accepted);
@@ -74,10 +76,10 @@ pub(super) async fn run(bound: Bound, handle: Handle, stop: impl Future<Output =
     }
 }
 
-/// The next connection at any of the sockets.
-async fn accept(listeners: &[TcpListener]) -> io::Result<TcpStream> {
+/// The next connection at any of the sockets, looked at from `turn` on: a flood at one of them does not starve the others.
+async fn accept(listeners: &[TcpListener], turn: usize) -> io::Result<TcpStream> {
     poll_fn(|cx| {
-        for listener in listeners {
+        for listener in listeners.iter().skip(turn).chain(listeners.iter().take(turn)) {
             if let Poll::Ready(accepted) = listener.poll_accept(cx) {
                 return Poll::Ready(accepted.map(|(stream, _)| stream));
             }
