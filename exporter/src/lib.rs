@@ -5,3 +5,4 @@ pub mod clock;
 pub mod event;
 pub mod formats;
 pub mod privacy;
+pub mod sources;
