@@ -13,5 +13,6 @@ pub mod logging;
 pub mod metrics;
 pub mod privacy;
 pub mod snapshot;
+pub mod sources;
 pub mod store;
 pub mod subject;
