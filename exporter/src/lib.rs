@@ -1,6 +1,8 @@
 //! Hostwarden: log line → source → format → event → detectors → metrics, findings, state.
 
+pub mod app;
 pub mod batch;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod detectors;
@@ -12,6 +14,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod privacy;
+pub mod setup;
 pub mod snapshot;
 pub mod sources;
 pub mod store;
