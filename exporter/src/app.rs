@@ -5,7 +5,6 @@
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -17,14 +16,15 @@ use tracing::{error, info, warn};
 use crate::batch::Batch;
 use crate::clock;
 use crate::config::Config;
-use crate::engine::{Action, Answer, Ask, Engine, Input, Token};
+use crate::engine::{Action, Answer, Ask, Engine, ErrorView, Input, SourceView, Token};
+use crate::http;
 use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
 use crate::snapshot::Write;
 use crate::sources::file::FileSource;
-use crate::sources::{self, reader};
+use crate::sources::reader;
+use crate::sources::watch::Watch;
 use crate::store::{self, Store};
-use crate::http;
 
 /// Batches that wait for the engine at most; the reader waits then, and the file is the buffer.
 const INBOX_BATCHES: usize = 8;
@@ -72,7 +72,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let mut desk = Desk { engine, store: Some(opened.store), committing: None, asked: HashMap::new(), next_token: 0 };
     desk.work(inbox, questions, stop_reader).await?;
 
-    drop(stop_server.send(true));
+    stop_server.send_replace(true);
     drop(tokio::time::timeout(STOP_WITHIN, server).await);
     drop(reader);
     info!("Stopped.");
@@ -82,7 +82,9 @@ async fn serve(config: Config) -> anyhow::Result<()> {
 /// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
 fn read(files: Vec<FileSource>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("files".to_owned());
-    thread.spawn(move || reader::run(files, |batch| batches.blocking_send(batch).is_ok(), &stop)).context("start the reading thread")
+    thread
+        .spawn(move || reader::run(files, Watch::new(), |batch| batches.blocking_send(batch).is_ok(), &stop))
+        .context("start the reading thread")
 }
 
 /// Where the engine's inputs come together and its actions are carried out.
@@ -99,8 +101,8 @@ struct Desk {
 enum Reply {
     Page(Exposition, oneshot::Sender<Option<String>>),
     Ready(oneshot::Sender<bool>),
-    Sources(oneshot::Sender<Vec<crate::engine::SourceView>>),
-    Errors(oneshot::Sender<Vec<crate::engine::ErrorView>>),
+    Sources(oneshot::Sender<Vec<SourceView>>),
+    Errors(oneshot::Sender<Vec<ErrorView>>),
 }
 
 impl Desk {

@@ -11,8 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::batch::{Batch, Bookmark};
-use crate::detectors::bot_errors::RecentError;
-use crate::event::Timestamp;
+use crate::event::{Timestamp, rfc3339, rfc3339_or_null};
 use crate::finding::Finding;
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
@@ -109,7 +108,7 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SourceView {
     /// Its name.
-    pub source: String,
+    pub name: String,
     /// What it reads.
     pub file: String,
     /// Its format.
@@ -132,20 +131,27 @@ pub struct SourceView {
     pub skipped: u64,
     /// Records that were malformed.
     pub malformed: u64,
-    /// When the newest record happened, in seconds since the epoch.
-    pub last_record_timestamp_seconds: Option<f64>,
+    /// When the newest record happened.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub last_record: Option<Timestamp>,
     /// What is wrong, if anything is.
     pub problem: Option<String>,
 }
 
-/// An error of a bot, scrubbed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// An error of a bot. Its texts are scrubbed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ErrorView {
     /// Which source.
     pub source: String,
-    /// The error.
-    #[serde(flatten)]
-    pub error: RecentError,
+    /// When, by the log's own clock.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    /// `error`, `critical` or `traceback`.
+    pub kind: String,
+    /// One line that says what it was.
+    pub summary: String,
+    /// The whole record.
+    pub context: String,
 }
 
 /// What is to be done.

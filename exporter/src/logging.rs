@@ -1,6 +1,7 @@
 //! Our own log: to stderr, as text for people or JSON for machines. Repeats of one message are held back for a while and counted.
 
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,10 @@ const MAX_PLACES: usize = 256;
 pub fn start(log: &Log) {
     let level = log.level.parse().unwrap_or(LevelFilter::INFO);
     let layer = match log.format {
-        LogFormat::Text => fmt::layer().with_writer(std::io::stderr).with_target(false).boxed(),
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal();
+            fmt::layer().with_writer(std::io::stderr).with_ansi(colours).with_target(false).boxed()
+        }
         LogFormat::Json => fmt::layer().with_writer(std::io::stderr).with_target(false).json().flatten_event(true).boxed(),
     };
     let subscriber = Registry::default().with(layer.with_filter(HoldBack::new(level)));

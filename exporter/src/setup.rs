@@ -146,3 +146,20 @@ pub fn server(config: &Config) -> http::Config {
         limits: http::Limits::default(),
     }
 }
+
+/// A format by its name, or what is wrong with the name.
+pub fn format(_config: &Config, name: &str, _timezone: Option<&str>, _privacy: &Arc<Privacy>) -> Result<Box<dyn formats::Format>, String> {
+    match name {
+        "nginx_combined" => Ok(Box::new(formats::nginx_combined::NginxCombined::new())),
+        _ => Err(format!("{name}: no known format")),
+    }
+}
+
+fn carries_senders(_config: &Config, format: &str) -> bool {
+    format == "whatsapp_bot"
+}
+
+/// TEMP
+pub fn check(_config: &Config) -> Result<(), String> {
+    Ok(())
+}

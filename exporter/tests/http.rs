@@ -8,9 +8,11 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use hostwarden::engine::{ErrorView, SourceView};
 use hostwarden::event::Timestamp;
 use hostwarden::http::client::{self, Scheme};
-use hostwarden::http::{self, Ask, BotError, Config, Counts, Error, Exposition, Handle, Limits, SourceState, Token};
+use hostwarden::http::{self, Ask, Config, Counts, Error, Handle, Limits, Token};
+use hostwarden::metrics::Exposition;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
@@ -59,19 +61,19 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, ready: bool, page: String) {
             Ask::Page(Exposition::Text, reply) => drop(reply.send(ready.then(|| page.clone()))),
             Ask::Page(Exposition::OpenMetrics, reply) => drop(reply.send(ready.then(|| format!("{page}# EOF\n")))),
             Ask::Ready(reply) => drop(reply.send(ready)),
-            Ask::Sources(reply) => drop(reply.send(vec![SourceState {
+            Ask::Sources(reply) => drop(reply.send(vec![SourceView {
                 name: "web".to_owned(),
                 up: true,
                 caught_up: ready,
                 lines: 12,
                 last_record: Some(Timestamp::from_secs(1_787_300_000)),
-                ..SourceState::default()
+                ..SourceView::default()
             }])),
-            Ask::Errors(reply) => drop(reply.send(vec![BotError {
+            Ask::Errors(reply) => drop(reply.send(vec![ErrorView {
                 source: "bot".to_owned(),
                 kind: "error".to_owned(),
                 summary: "<script>".to_owned(),
-                ..BotError::default()
+                ..ErrorView::default()
             }])),
         }
     }

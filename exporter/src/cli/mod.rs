@@ -10,7 +10,6 @@ use crate::config::{self, Config, Problems};
 use crate::http;
 
 mod check_config;
-mod demo;
 mod events;
 mod explain;
 mod healthcheck;
@@ -39,11 +38,10 @@ enum Command {
     /// Check the configuration; binds nothing, writes nothing
     #[command(after_help = "Example: hostwarden --config hostwarden.toml check-config")]
     CheckConfig,
-    /// Run on a generated workload in a temporary folder; touches nothing of this machine
-    #[command(after_help = "Example: hostwarden demo --listen 127.0.0.1:9780 --rate 20")]
-    Demo(demo::Arguments),
     /// Read whole logs, with the time in the log, and say what was in them
-    #[command(after_help = "Example: hostwarden replay --format nginx_combined --output text /var/log/nginx/access.log.2.gz /var/log/nginx/access.log.1")]
+    #[command(
+        after_help = "Example: hostwarden replay --format nginx_combined --output text /var/log/nginx/access.log.2.gz /var/log/nginx/access.log.1"
+    )]
     Replay(replay::Arguments),
     /// Show what each record of a log is understood as, one JSON object each
     #[command(after_help = "Example: tail -5 /var/log/nginx/access.log | hostwarden explain --format nginx_combined")]
@@ -93,7 +91,6 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run) {
         Command::Run => config().and_then(run::run),
         Command::CheckConfig => config().and_then(check_config::run),
-        Command::Demo(arguments) => demo::run(arguments),
         Command::Replay(arguments) => config().and_then(|config| replay::run(config, &arguments)),
         Command::Explain(arguments) => config().and_then(|config| explain::run(config, &arguments)),
         Command::Healthcheck => config().and_then(healthcheck::run),
@@ -116,8 +113,7 @@ pub fn run(cli: Cli) -> ExitCode {
 }
 
 fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
-    let environment = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let loaded = config::load_or_default(file, config::DEFAULT_FILE.as_ref(), environment);
+    let loaded = config::load_or_default(file, config::DEFAULT_FILE.as_ref(), config::environment());
     loaded.map_err(|problems| Failure::Usage(bad_configuration(&problems)))
 }
 

@@ -8,7 +8,9 @@ use crate::setup;
 
 pub(super) fn run(config: &Config, value: Option<String>) -> Result<(), Failure> {
     if config.privacy.salt.is_none() {
-        return Err(Failure::Usage("privacy.salt: not set, and without it there are no pseudonyms; set HOSTWARDEN_SALT or privacy.salt".to_owned()));
+        return Err(Failure::Usage(
+            "privacy.salt: not set, and without it there are no pseudonyms; set HOSTWARDEN_SALT or privacy.salt".to_owned(),
+        ));
     }
     let privacy = setup::privacy(&config.privacy, &[]);
     let show = |value: &str| match privacy.pseudonym(value) {

@@ -117,8 +117,7 @@ fn keep(findings: &mut Vec<Finding>, finding: &Finding, output: Output, out: &mu
 }
 
 fn end_of_log(engine: &Engine) -> Option<Timestamp> {
-    let seconds = engine.subjects().filter_map(|(view, _)| view.last_record_timestamp_seconds).reduce(f64::max)?;
-    Some(Timestamp::from_micros((seconds * 1e6) as i64))
+    engine.subjects().filter_map(|(view, _)| view.last_record).max()
 }
 
 fn summary(engine: &Engine, findings: &[Finding]) -> String {
@@ -135,7 +134,10 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
             }
             Subject::Bot(bot) => {
                 let [incoming, outgoing] = bot.metrics.messages();
-                text.push_str(&row("messages", format!("{incoming} incoming, {outgoing} outgoing, {} replies paired", bot.metrics.replies())));
+                text.push_str(&row(
+                    "messages",
+                    format!("{incoming} incoming, {outgoing} outgoing, {} replies paired", bot.metrics.replies()),
+                ));
                 text.push_str(&row("reply time, last hour", quantiles(bot.metrics.quantiles(now))));
                 text.push_str(&row("errors", format!("{}, {} kinds", counts(&bot.metrics.errors()), bot.metrics.new_error_kinds())));
             }
@@ -145,17 +147,17 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
         text.push_str(&row("findings", "none".to_owned()));
     }
     for finding in findings {
-        let at = jiff::Timestamp::from_microsecond(finding.at.micros()).map(|at| at.to_string()).unwrap_or_default();
+        let at = finding.at.to_rfc3339().unwrap_or_default();
         text.push_str(&row("finding", format!("{} {at} {}", finding.severity.as_str(), finding.summary)));
     }
     text
 }
 
 fn lines(view: &SourceView) -> String {
-    let until = view.last_record_timestamp_seconds.and_then(|seconds| jiff::Timestamp::from_second(seconds as i64).ok());
+    let until = view.last_record.and_then(Timestamp::to_rfc3339);
     row("lines", view.lines.to_string())
         + &row("records", format!("{} parsed, {} skipped, {} malformed", view.parsed, view.skipped, view.malformed))
-        + &row("last record", until.map_or_else(|| "none".to_owned(), |until| until.to_string()))
+        + &row("last record", until.unwrap_or_else(|| "none".to_owned()))
 }
 
 fn row(name: &str, value: String) -> String {
@@ -169,7 +171,12 @@ fn counts(counts: &[(&str, u64)]) -> String {
 
 fn quantiles(quantiles: Option<[f64; 3]>) -> String {
     let Some(seconds) = quantiles else { return "none".to_owned() };
-    QUANTILES.iter().zip(seconds).map(|((quantile, _), seconds)| format!("p{:.0} {seconds:.3} s", quantile * 100.0)).collect::<Vec<_>>().join(", ")
+    QUANTILES
+        .iter()
+        .zip(seconds)
+        .map(|((quantile, _), seconds)| format!("p{:.0} {seconds:.3} s", quantile * 100.0))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Counts bytes on a bar; draws it seldom, since every call from the hot path counts.

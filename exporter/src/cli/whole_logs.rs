@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn every_line_comes_once_however_the_bytes_come() {
-        let log: Vec<u8> = (0..40_000).flat_map(|n| format!("line {n} {}\n", "x".repeat(n % 50)).into_bytes()).chain(*b"the last").collect();
+        let log: Vec<u8> =
+            (0..40_000).flat_map(|n| format!("line {n} {}\n", "x".repeat(n % 50)).into_bytes()).chain(*b"the last").collect();
         let expected: Vec<Vec<u8>> = log.split(|&byte| byte == b'\n').map(<[u8]>::to_vec).collect();
         for step in [1_000, 4_096, 131_072, usize::MAX] {
             let (lines, cuts, bytes) = lines_of(&log, step);

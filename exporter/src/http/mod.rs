@@ -21,7 +21,7 @@ mod routes;
 mod serve;
 mod tls;
 
-pub use ask::{Ask, BotError, Exposition, Handle, SourceState};
+pub use ask::{Ask, Handle};
 pub use auth::Token;
 
 /// What the server is to do.

@@ -1,6 +1,6 @@
 //! Which text format a scraper wants, by its `Accept` header (RFC 9110, 12.5.1).
 
-use super::Exposition;
+use crate::metrics::Exposition;
 
 /// OpenMetrics to who names it and likes it no less than text; text to everybody else, also to who accepts neither.
 /// Protobuf and other formats, which Prometheus may offer first, are passed over.

@@ -7,8 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
-use super::ask::instant;
-use super::{BotError, SourceState};
+use crate::engine::{ErrorView, SourceView};
 use crate::event::Timestamp;
 
 const STYLE: &str = include_str!("page.css");
@@ -20,14 +19,14 @@ pub(super) fn content_security_policy() -> String {
 }
 
 /// The whole page.
-pub(super) fn render(sources: &[SourceState], errors: &[BotError], now: Timestamp) -> String {
+pub(super) fn render(sources: &[SourceView], errors: &[ErrorView], now: Timestamp) -> String {
     let mut out = String::with_capacity(8 * 1024);
     // Writing to a string does not fail.
     write(&mut out, sources, errors, now).unwrap_or(());
     out
 }
 
-fn write(out: &mut String, sources: &[SourceState], errors: &[BotError], now: Timestamp) -> fmt::Result {
+fn write(out: &mut String, sources: &[SourceView], errors: &[ErrorView], now: Timestamp) -> fmt::Result {
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -52,7 +51,7 @@ fn write(out: &mut String, sources: &[SourceState], errors: &[BotError], now: Ti
             "<details><summary><span class=\"down\">{}</span> <span class=\"dim\">{} · {}</span><br><b>{}</b></summary><pre>{}</pre></details>",
             Escaped(&error.kind),
             Escaped(&error.source),
-            When(error.at, now),
+            When(Some(error.at), now),
             Escaped(&error.summary),
             Escaped(&error.context),
         )?;
@@ -61,7 +60,7 @@ fn write(out: &mut String, sources: &[SourceState], errors: &[BotError], now: Ti
 }
 
 /// The state at a glance.
-fn verdict(sources: &[SourceState]) -> String {
+fn verdict(sources: &[SourceView]) -> String {
     let down = sources.iter().filter(|source| !source.up).count();
     let behind = sources.iter().filter(|source| source.up && !source.caught_up).count();
     match (sources.len(), down, behind) {
@@ -72,7 +71,7 @@ fn verdict(sources: &[SourceState]) -> String {
     }
 }
 
-fn write_source(out: &mut String, source: &SourceState, now: Timestamp) -> fmt::Result {
+fn write_source(out: &mut String, source: &SourceView, now: Timestamp) -> fmt::Result {
     let (class, state) = match (source.up, source.caught_up) {
         (false, _) => ("down", "down"),
         (true, false) => ("wait", "catching up"),
@@ -126,7 +125,7 @@ struct When(Option<Timestamp>, Timestamp);
 
 impl Display for When {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((at, text)) = self.0.and_then(|at| Some((at, instant(at)?))) else { return out.write_str("never") };
+        let Some((at, text)) = self.0.and_then(|at| Some((at, at.to_rfc3339()?))) else { return out.write_str("never") };
         write!(out, "<time datetime=\"{text}\">{}</time>", text.replace('T', " ").replace('Z', " UTC"))?;
         match self.1.since(at) {
             age if age < Duration::from_secs(1) => Ok(()),
@@ -163,16 +162,16 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_secs(1_787_300_000);
 
-    fn source(name: &str) -> SourceState {
-        SourceState { name: name.to_owned(), up: true, caught_up: true, ..SourceState::default() }
+    fn source(name: &str) -> SourceView {
+        SourceView { name: name.to_owned(), up: true, caught_up: true, ..SourceView::default() }
     }
 
     #[test]
     fn no_text_becomes_markup() {
         let nasty = "<script>alert('1')</script>\"&amp;\0";
         let text = || nasty.to_owned();
-        let sources = [SourceState { format: text(), problem: Some(text()), ..source(nasty) }];
-        let errors = [BotError { source: text(), kind: text(), summary: text(), context: text(), at: None }];
+        let sources = [SourceView { format: text(), problem: Some(text()), ..source(nasty) }];
+        let errors = [ErrorView { source: text(), kind: text(), summary: text(), context: text(), at: Timestamp::default() }];
         let page = render(&sources, &errors, NOW);
         assert!(!page.contains("<script") && !page.contains('\0'));
         assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 7);
@@ -182,9 +181,9 @@ mod tests {
     fn the_page_says_how_things_stand() {
         assert!(render(&[], &[], NOW).contains("No source is configured."));
         assert!(render(&[source("a"), source("b")], &[], NOW).contains("All sources are read (2)."));
-        let behind = SourceState { caught_up: false, ..source("a") };
+        let behind = SourceView { caught_up: false, ..source("a") };
         assert!(render(&[behind.clone(), source("b")], &[], NOW).contains("Catching up with 1 of 2 sources."));
-        let down = SourceState { up: false, problem: Some("open /x: denied".to_owned()), ..source("b") };
+        let down = SourceView { up: false, problem: Some("open /x: denied".to_owned()), ..source("b") };
         let page = render(&[behind, down], &[], NOW);
         assert!(page.contains("1 of 2 sources cannot be read.") && page.contains("open /x: denied"));
     }

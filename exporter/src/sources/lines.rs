@@ -3,7 +3,7 @@
 use memchr::{memchr, memrchr};
 
 /// How many of the bytes are whole lines, their ends included.
-pub(super) fn whole(bytes: &[u8]) -> usize {
+pub(crate) fn whole(bytes: &[u8]) -> usize {
     memrchr(b'\n', bytes).map_or(0, |end| end + 1)
 }
 
@@ -11,7 +11,7 @@ pub(super) fn whole(bytes: &[u8]) -> usize {
 ///
 /// A line that is too long leaves some window of `max + 1` bytes without a line end: looking for the last end in each window finds
 /// it without looking at every line.
-pub(super) fn cut(block: &mut Vec<u8>, max: usize) -> u64 {
+pub(crate) fn cut(block: &mut Vec<u8>, max: usize) -> u64 {
     let mut start = 0;
     while block.len() - start > max + 1 {
         match memrchr(b'\n', &block[start..=start + max]) {

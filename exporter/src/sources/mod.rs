@@ -14,7 +14,7 @@ mod content;
 mod discover;
 pub mod file;
 mod followed;
-mod lines;
+pub(crate) mod lines;
 mod look;
 mod memory;
 mod pattern;
