@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! What a source hands to the engine: lines, and how far it is when they are counted. One batch is applied whole, so that bookmarks
 //! and counters never come apart.
 

@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! The vocabulary: what a log record can say. Formats make events, detectors and metrics read them.
 //!
 //! Events borrow from the line they were read from; whoever wants to keep something copies it.
