@@ -5,12 +5,13 @@
 
 use std::collections::HashMap;
 use std::os::unix::net::UnixStream;
+use std::pin::Pin;
 use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, Sleep};
 use tracing::{error, info, warn};
 
 use crate::batch::Batch;
@@ -116,7 +117,7 @@ impl Desk {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signals = Signals::new()?;
         let mut stop_reader = Some(stop_reader);
-        let mut deadline = None;
+        let mut deadline: Option<Pin<Box<Sleep>>> = None;
         let mut reading = true;
         loop {
             let input = tokio::select! {
@@ -126,12 +127,12 @@ impl Desk {
                     // The socket's end tells the reader; its last batches still come.
                     Some(_) => {
                         info!("Stopping.");
-                        deadline = Some(tokio::time::Instant::now() + STOP_WITHIN);
+                        deadline = Some(Box::pin(tokio::time::sleep(STOP_WITHIN)));
                         continue;
                     }
                     None => anyhow::bail!("a second signal came before the stop was complete"),
                 },
-                () = until(deadline) => {
+                () = until(&mut deadline) => {
                     warn!("The reader did not end in time; what it has not handed in is read after the next start.");
                     (deadline, reading) = (None, false);
                     Input::Stop
@@ -235,9 +236,9 @@ async fn wait(committing: &mut Option<JoinHandle<(Store, bool, Duration)>>) -> O
     }
 }
 
-async fn until(deadline: Option<tokio::time::Instant>) {
+async fn until(deadline: &mut Option<Pin<Box<Sleep>>>) {
     match deadline {
-        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        Some(deadline) => deadline.as_mut().await,
         None => std::future::pending().await,
     }
 }

@@ -48,7 +48,7 @@ const CORE: &[&str] =
     &["batch", "classify", "detectors", "event", "finding", "formats", "metrics", "policy", "privacy", "snapshot", "subject"];
 
 const ROOMS: &[Room] = &[
-    pure("event", &["privacy"], &["serde"]),
+    pure("event", &["privacy"], &["jiff", "serde"]),
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event"], &["serde"]),
@@ -56,7 +56,7 @@ const ROOMS: &[Room] = &[
     pure("privacy", &[], &["hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
-        &["custom", "escapes", "json", "timestamps"],
+        &["custom", "escapes", "json", "numbers", "nginx_combined", "timestamps"],
     ),
     pure("classify", &["event"], &["memchr", "regex"]),
     apart(
@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     pure("workload", &[], &["serde_json"]),
     // The edge.
     edge("clock", &["event"], &[]),
-    edge("logging", &["clock"], &["serde", "tracing", "tracing_subscriber"]),
+    edge("logging", &["clock", "config"], &["serde", "tracing", "tracing_subscriber"]),
     edge(
         "config",
         // Meaning, not behaviour: the parts' own settings.
@@ -80,7 +80,6 @@ const ROOMS: &[Room] = &[
             "event",
             "formats",
             "http",
-            "logging",
             "notifiers",
             "policy",
             "privacy",
@@ -88,7 +87,7 @@ const ROOMS: &[Room] = &[
             "sources",
             "subject",
         ],
-        &["glob", "ipnet", "jiff", "regex", "serde", "serde_json", "thiserror", "toml"],
+        &["glob", "ipnet", "jiff", "memchr", "regex", "serde", "serde_json", "thiserror", "toml"],
     ),
     edge(
         "sources",
@@ -103,7 +102,7 @@ const ROOMS: &[Room] = &[
     edge("enrichers", &["clock", "event", "finding"], &["maxminddb", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("notifiers", &["clock", "event", "finding"], &["reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("enforcers", &["clock", "event", "subject"], &["ipnet", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
-    edge("store", &["clock", "event", "snapshot"], &["rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
+    edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
     edge(
         "http",
         &["clock", "engine", "event", "metrics"],
@@ -115,6 +114,7 @@ const ROOMS: &[Room] = &[
             "hyper_util",
             "serde",
             "serde_json",
+            "sha2",
             "subtle",
             "thiserror",
             "tokio",
@@ -123,6 +123,7 @@ const ROOMS: &[Room] = &[
         ],
     ),
     edge("demo", &["workload"], &[]),
+    edge("setup", ANY, ANY),
     edge("app", ANY, ANY),
     edge("cli", ANY, ANY),
     edge("main", ANY, ANY),
