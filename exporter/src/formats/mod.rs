@@ -4,6 +4,7 @@ use crate::event::Stamped;
 
 mod escapes;
 pub mod nginx_combined;
+mod numbers;
 pub mod timestamps;
 
 /// What a record turned out to be.

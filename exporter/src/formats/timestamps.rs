@@ -1,9 +1,13 @@
-//! Log times to instants. Texts repeat within a second, so each clock remembers the one before.
+//! Log times to instants. Texts repeat within a second or a minute, so each clock remembers the one before.
 
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::numbers;
 use crate::event::Timestamp;
 
 /// Reads the common log format's time: `04/Apr/2026:12:59:12 +0200`.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClfClock {
     text: [u8; 26],
     at: Option<Timestamp>,
@@ -13,38 +17,276 @@ impl ClfClock {
     /// The instant, or nothing if `text` is not in this form or no such time exists.
     pub fn parse(&mut self, text: &[u8]) -> Option<Timestamp> {
         let text: &[u8; 26] = text.try_into().ok()?;
-        if self.text != *text || self.at.is_none() {
-            self.at = clf(text);
-            self.text = *text;
+        if self.text == *text && self.at.is_some() {
+            return self.at;
         }
+        let at = clf(text)?;
+        (self.text, self.at) = (*text, Some(at));
         self.at
     }
 }
 
 fn clf(text: &[u8; 26]) -> Option<Timestamp> {
-    const MONTHS: [&[u8]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
-    let fixed = [(2, b'/'), (6, b'/'), (11, b':'), (14, b':'), (17, b':'), (20, b' ')];
-    if fixed.iter().any(|&(at, byte)| text[at] != byte) {
+    const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+    let [day @ .., b'/', m, o, n, b'/', y, e, a, r, b':', h, i, b':', t, u, b':', s, d, b' ', sign, oh, op, om, on] = text else {
         return None;
-    }
-    let month = MONTHS.iter().position(|month| *month == &text[3..6])?;
-    let date =
-        jiff::civil::Date::new(number(&text[7..11])?, i8::try_from(month).ok()? + 1, i8::try_from(number(&text[..2])?).ok()?).ok()?;
-    let (hour, minute, second) = (number(&text[12..14])?, number(&text[15..17])?, number(&text[18..20])?);
-    let (offset_hours, offset_minutes) = (number(&text[22..24])?, number(&text[24..])?);
-    if hour > 23 || minute > 59 || second > 60 || offset_hours > 23 || offset_minutes > 59 {
-        return None;
-    }
-    let sign = match text[21] {
-        b'+' => 1,
-        b'-' => -1,
-        _ => return None,
     };
-    let day = i64::from(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() as i32 / 24);
-    let offset = sign * (i64::from(offset_hours) * 3600 + i64::from(offset_minutes) * 60);
-    Some(Timestamp::from_secs(day * 86_400 + i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second) - offset))
+    let month = MONTHS.iter().position(|month| *month == &[*m, *o, *n])?;
+    let days = days(i16::try_from(number(&[*y, *e, *a, *r])?).ok()?, i8::try_from(month).ok()? + 1, number(day)?)?;
+    let minutes = minutes(number(&[*h, *i])?, number(&[*t, *u])?)?;
+    let second = number(&[*s, *d]).filter(|second| *second <= 60)?;
+    let offset = offset(*sign, &[*oh, *op], &[*om, *on])?;
+    Some(Timestamp::from_secs(days * 86_400 + minutes * 60 + second - offset))
 }
 
-fn number(digits: &[u8]) -> Option<i16> {
-    digits.iter().try_fold(0_i16, |number, digit| digit.is_ascii_digit().then(|| number * 10 + i16::from(digit - b'0')))
+/// Reads RFC 3339 and what is close to it: `2026-04-04T12:59:12.345+02:00`, `2026-04-04 12:59:12,345` as Python's logging writes it. A
+/// time without an offset is a wall clock's in the given zone; of a time that its zone skips or has twice, the reading is the one
+/// that RFC 5545 takes ("compatible": the later side of a gap, the first pass of an overlap).
+#[derive(Clone, Debug)]
+pub struct IsoClock {
+    zone: TimeZone,
+    /// `2026-04-04?12:59`, as it was read last; the byte between date and time may differ.
+    text: [u8; MINUTE_BYTES],
+    minute: Option<Minute>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Minute {
+    /// The minute in seconds since the epoch, had it been told in UTC.
+    civil: i64,
+    /// The zone's offset then.
+    offset: i64,
+}
+
+const MINUTE_BYTES: usize = "2026-04-04 12:59".len();
+
+impl IsoClock {
+    /// A clock for texts that mean `zone` when they name no offset.
+    pub fn new(zone: TimeZone) -> Self {
+        Self { zone, text: [0; MINUTE_BYTES], minute: None }
+    }
+
+    /// The instant that the whole of `text` tells.
+    pub fn parse(&mut self, text: &[u8]) -> Option<Timestamp> {
+        self.parse_prefix(text).filter(|(_, rest)| rest.is_empty()).map(|(at, _)| at)
+    }
+
+    /// The instant that `text` begins with, and what comes after it.
+    pub fn parse_prefix<'a>(&mut self, text: &'a [u8]) -> Option<(Timestamp, &'a [u8])> {
+        let (minute, rest) = text.split_first_chunk::<MINUTE_BYTES>()?;
+        let minute = self.minute(minute)?;
+        let [b':', tens @ b'0'..=b'6', ones @ b'0'..=b'9', rest @ ..] = rest else { return None };
+        let second = i64::from(tens - b'0') * 10 + i64::from(ones - b'0');
+        if second > 60 {
+            return None;
+        }
+        let (micros, rest) = fraction(rest);
+        let (offset, rest) = match rest {
+            [b'Z' | b'z', rest @ ..] => (0, rest),
+            [sign @ (b'+' | b'-'), a, b, b':', c, d, rest @ ..]
+            | [sign @ (b'+' | b'-'), a, b, c, d, rest @ ..]
+            | [b' ', sign @ (b'+' | b'-'), a, b, c, d, rest @ ..]
+                if [a, b, c, d].iter().all(|digit| digit.is_ascii_digit()) =>
+            {
+                (offset(*sign, &[*a, *b], &[*c, *d])?, rest)
+            }
+            rest => (minute.offset, rest),
+        };
+        Some((Timestamp::from_micros((minute.civil + second - offset) * 1_000_000 + micros), rest))
+    }
+
+    fn minute(&mut self, text: &[u8; MINUTE_BYTES]) -> Option<Minute> {
+        if self.text == *text && self.minute.is_some() {
+            return self.minute;
+        }
+        let minute = minute(text, &self.zone)?;
+        (self.text, self.minute) = (*text, Some(minute));
+        self.minute
+    }
+}
+
+fn minute(text: &[u8; MINUTE_BYTES], zone: &TimeZone) -> Option<Minute> {
+    let [year @ .., b'-', m, o, b'-', d, a, b'T' | b't' | b' ', h, r, b':', i, n] = text else { return None };
+    let (year, month, day) = (i16::try_from(number(year)?).ok()?, i8::try_from(number(&[*m, *o])?).ok()?, number(&[*d, *a])?);
+    let (hour, of_hour) = (number(&[*h, *r])?, number(&[*i, *n])?);
+    let civil = days(year, month, day)? * 86_400 + minutes(hour, of_hour)? * 60;
+    let local = jiff::civil::datetime(year, month, i8::try_from(day).ok()?, i8::try_from(hour).ok()?, i8::try_from(of_hour).ok()?, 0, 0);
+    let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
+    Some(Minute { civil, offset: civil - at.as_second() })
+}
+
+/// Reads seconds since the epoch, with or without a fraction; a number too large for that is one of milli-, micro- or nanoseconds.
+pub fn unix(text: &[u8]) -> Option<Timestamp> {
+    let whole = text.iter().position(|&byte| byte == b'.').unwrap_or(text.len());
+    // Eleven digits of seconds reach beyond the year 5000, twelve of milliseconds begin in 1973.
+    let micros = match whole {
+        ..=11 => numbers::fixed(text, 6)?,
+        12..=14 => numbers::fixed(text, 3)?,
+        15..=17 => numbers::fixed(text, 0)?,
+        _ => numbers::fixed(text, 0)? / 1_000,
+    };
+    i64::try_from(micros).ok().map(Timestamp::from_micros)
+}
+
+/// The fraction of a second in front of `text`, in microseconds, and what comes after it.
+fn fraction(text: &[u8]) -> (i64, &[u8]) {
+    let [b'.' | b',', digits @ ..] = text else { return (0, text) };
+    let length = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if length == 0 {
+        return (0, text);
+    }
+    let (digits, rest) = digits.split_at(length);
+    let first_six = digits.iter().copied().chain([b'0'; 6]).take(6);
+    (first_six.fold(0, |micros, digit| micros * 10 + i64::from(digit - b'0')), rest)
+}
+
+/// Days since the epoch; nothing if there is no such day.
+fn days(year: i16, month: i8, day: i64) -> Option<i64> {
+    let date = Date::new(year, month, i8::try_from(day).ok()?).ok()?;
+    Some(i64::from(date.since(Date::constant(1970, 1, 1)).ok()?.get_days()))
+}
+
+fn minutes(hour: i64, minute: i64) -> Option<i64> {
+    (hour <= 23 && minute <= 59).then_some(hour * 60 + minute)
+}
+
+/// Seconds east of UTC.
+fn offset(sign: u8, hours: &[u8], of_hour: &[u8]) -> Option<i64> {
+    let seconds = minutes(number(hours)?, number(of_hour)?)? * 60;
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
+
+fn number(digits: &[u8]) -> Option<i64> {
+    numbers::unsigned(digits).and_then(|number| i64::try_from(number).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn iso(zone: &str) -> IsoClock {
+        IsoClock::new(TimeZone::get(zone).unwrap())
+    }
+
+    #[test]
+    fn common_log_format_times() {
+        for (text, expected) in [
+            ("04/Apr/2026:12:59:12 +0200", Some(1_775_300_352)),
+            ("04/Apr/2026:12:59:12 -0530", Some(1_775_300_352 + 7_200 + 19_800)),
+            ("01/Jan/1970:00:00:00 +0000", Some(0)),
+            ("29/Feb/2024:23:59:60 +0000", Some(1_709_251_200)),
+            ("29/Feb/2026:00:00:00 +0000", None),
+            ("00/Apr/2026:00:00:00 +0000", None),
+            ("04/apr/2026:12:59:12 +0200", None),
+            ("04/Apr/2026:24:00:00 +0200", None),
+            ("04/Apr/2026:12:60:00 +0200", None),
+            ("04/Apr/2026:12:59:61 +0200", None),
+            ("04/Apr/2026:12:59:12 *0200", None),
+            ("04/Apr/2026:12:59:12 +2400", None),
+            ("04/Apr/2026:12:59:1x +0200", None),
+            ("04/Apr/2026:12:59:12 +020", None),
+            ("", None),
+        ] {
+            let mut clock = ClfClock::default();
+            assert_eq!(clock.parse(text.as_bytes()), expected.map(Timestamp::from_secs), "{text}");
+            assert_eq!(clock.parse(text.as_bytes()), expected.map(Timestamp::from_secs), "{text}, again");
+        }
+    }
+
+    #[test]
+    fn iso_times_with_and_without_an_offset() {
+        let mut clock = iso("Europe/Madrid");
+        for (text, expected) in [
+            ("2026-04-04T12:59:12+02:00", Some(1_775_300_352_000_000)),
+            ("2026-04-04T10:59:12Z", Some(1_775_300_352_000_000)),
+            ("2026-04-04t10:59:12.5z", Some(1_775_300_352_500_000)),
+            ("2026-04-04 12:59:12,342", Some(1_775_300_352_342_000)),
+            ("2026-04-04 12:59:12.342", Some(1_775_300_352_342_000)),
+            ("2026-04-04 12:59:12", Some(1_775_300_352_000_000)),
+            ("2026-04-04 10:59:12 +0000", Some(1_775_300_352_000_000)),
+            ("2026-04-04T12:59:12.123456789+0200", Some(1_775_300_352_123_456)),
+            ("1969-12-31T23:59:59.5Z", Some(-500_000)),
+            ("2026-04-31T12:59:12Z", None),
+            ("2026-13-01T12:59:12Z", None),
+            ("2026-04-04T24:00:00Z", None),
+            ("2026-04-04T12:59:61Z", None),
+            ("2026-04-04T12:59:12+25:00", None),
+            ("2026-04-04T12:59:12.Z", None),
+            ("2026-04-04_12:59:12Z", None),
+            ("2026-04-04T12:59", None),
+            ("2026-04-04T12:59:12Zulu", None),
+        ] {
+            assert_eq!(clock.parse(text.as_bytes()), expected.map(Timestamp::from_micros), "{text}");
+        }
+    }
+
+    #[test]
+    fn wall_clocks_that_jump() {
+        let mut clock = iso("Europe/Madrid");
+        let mut secs = |text: &str| clock.parse(text.as_bytes()).unwrap().secs();
+        assert_eq!(secs("2026-03-29 01:59:59"), 1_774_745_999);
+        assert_eq!(secs("2026-03-29 03:00:00"), 1_774_746_000);
+        assert_eq!(secs("2026-03-29 02:30:00"), 1_774_746_000 + 1_800, "a time that was skipped");
+        assert_eq!(secs("2026-10-25 02:30:00"), 1_792_888_200, "a time that came twice: its first pass");
+        assert_eq!(secs("2026-10-25 03:00:00"), 1_792_888_200 + 5_400);
+    }
+
+    #[test]
+    fn what_follows_a_time_is_handed_back() {
+        let mut clock = iso("UTC");
+        for (text, rest) in [
+            ("2026-04-04 00:00:00,342 [INFO] x", " [INFO] x"),
+            ("2026-04-04 00:00:00 - name - INFO", " - name - INFO"),
+            ("2026-04-04 00:00:00,342-INFO-x", "-INFO-x"),
+            ("2026-04-04 00:00:00, x", ", x"),
+        ] {
+            assert_eq!(clock.parse_prefix(text.as_bytes()).unwrap().1, rest.as_bytes(), "{text}");
+        }
+    }
+
+    #[test]
+    fn unix_times_in_every_unit() {
+        for (text, expected) in [
+            ("1646861401.5241024", Some(1_646_861_401_524_102)),
+            ("1646861401", Some(1_646_861_401_000_000)),
+            ("1646861401524.1024", Some(1_646_861_401_524_102)),
+            ("1646861401524102", Some(1_646_861_401_524_102)),
+            ("1646861401524102400", Some(1_646_861_401_524_102)),
+            ("0", Some(0)),
+            ("-1", None),
+            ("99999999999999999999", None),
+            ("now", None),
+            ("", None),
+        ] {
+            assert_eq!(unix(text.as_bytes()), expected.map(Timestamp::from_micros), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn clocks_agree_with_jiff_on_every_instant(micros in -62_000_000_000_000_000_i64..250_000_000_000_000_000) {
+            let at = jiff::Timestamp::from_microsecond(micros).unwrap();
+            let zoned = at.to_zoned(TimeZone::fixed(jiff::tz::offset(5)));
+            prop_assert_eq!(iso("UTC").parse(at.to_string().as_bytes()), Some(Timestamp::from_micros(micros)));
+            let clf = zoned.strftime("%d/%b/%Y:%H:%M:%S %z").to_string();
+            let secs = micros.div_euclid(1_000_000);
+            prop_assert_eq!(ClfClock::default().parse(clf.as_bytes()), Some(Timestamp::from_secs(secs)));
+        }
+
+        #[test]
+        fn any_bytes_are_read_the_same_twice(text in proptest::collection::vec(any::<u8>(), 0..40), digits in "[0-9:,. TZ+-]{16,32}") {
+            let (mut clock, mut clf) = (iso("Europe/Madrid"), ClfClock::default());
+            for text in [text.as_slice(), digits.as_bytes()] {
+                prop_assert_eq!(clock.parse(text), clock.parse(text));
+                prop_assert_eq!(clf.parse(text), clf.parse(text));
+                unix(text);
+            }
+        }
+    }
 }
