@@ -3,10 +3,12 @@
 
 use crate::event::Stamped;
 
+mod bot_records;
 mod escapes;
 pub mod nginx_combined;
 mod numbers;
 pub mod timestamps;
+pub mod whatsapp_bot;
 
 /// What a record turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq)]
