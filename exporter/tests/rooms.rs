@@ -66,7 +66,7 @@ const ROOMS: &[Room] = &[
     pure("policy", &["event", "finding", "subject"], &["ipnet", "serde", "serde_json"]),
     pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),
     pure("engine", CORE, &["foldhash", "lru", "serde", "serde_json"]),
-    pure("workload", &[], &["serde_json"]),
+    pure("workload", &["event"], &[]),
     // The edge.
     edge("clock", &["event"], &[]),
     edge("logging", &["clock", "config"], &["serde", "tracing", "tracing_subscriber"]),
@@ -125,6 +125,7 @@ const ROOMS: &[Room] = &[
     edge("demo", &["workload"], &[]),
     edge("setup", ANY, ANY),
     edge("app", ANY, ANY),
+    edge("setup", ANY, ANY),
     edge("cli", ANY, ANY),
     edge("main", ANY, ANY),
     edge("lib", ANY, ANY),
