@@ -10,6 +10,7 @@ use crate::config::{self, Config, Problems};
 use crate::http;
 
 mod check_config;
+mod demo;
 mod events;
 mod explain;
 mod healthcheck;
@@ -38,6 +39,9 @@ enum Command {
     /// Check the configuration; binds nothing, writes nothing
     #[command(after_help = "Example: hostwarden --config hostwarden.toml check-config")]
     CheckConfig,
+    /// Run on a made-up workload in a temporary folder; touches nothing else of this machine
+    #[command(after_help = "Example: hostwarden demo --listen 127.0.0.1:9780 --rate 20")]
+    Demo(demo::Arguments),
     /// Read whole logs, with the time in the log, and say what was in them
     #[command(
         after_help = "Example: hostwarden replay --format nginx_combined --output text /var/log/nginx/access.log.2.gz /var/log/nginx/access.log.1"
@@ -91,6 +95,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run) {
         Command::Run => config().and_then(run::run),
         Command::CheckConfig => config().and_then(check_config::run),
+        Command::Demo(arguments) => demo::run(arguments),
         Command::Replay(arguments) => config().and_then(|config| replay::run(config, &arguments)),
         Command::Explain(arguments) => config().and_then(|config| explain::run(config, &arguments)),
         Command::Healthcheck => config().and_then(healthcheck::run),
@@ -119,6 +124,10 @@ fn load(file: Option<&std::path::Path>) -> Result<Config, Failure> {
 
 fn bad_configuration(problems: &Problems) -> String {
     format!("the configuration cannot be used\n{problems}")
+}
+
+fn random_salt() -> anyhow::Result<String> {
+    Ok(crate::setup::random_key()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
