@@ -4,10 +4,15 @@
 use crate::event::Stamped;
 
 mod bot_records;
+pub mod caddy_json;
 mod escapes;
+mod http_fields;
+mod json;
 pub mod nginx_combined;
+pub mod nginx_json;
 mod numbers;
 pub mod timestamps;
+pub mod traefik_json;
 pub mod whatsapp_bot;
 
 /// What a record turned out to be.

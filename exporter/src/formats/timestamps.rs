@@ -39,13 +39,13 @@ fn clf(text: &[u8; 26]) -> Option<Timestamp> {
     Some(Timestamp::from_secs(days * 86_400 + minutes * 60 + second - offset))
 }
 
-/// Reads RFC 3339 and what is close to it: `2026-04-04T12:59:12.345+02:00`, `2026-04-04 12:59:12,345` as Python's logging writes it. A
-/// time without an offset is a wall clock's in the given zone; of a time that its zone skips or has twice, the reading is the one
+/// Reads RFC 3339 and what is close to it: `2026-04-04T12:59:12.345+02:00`, `2026-04-04 12:59:12,345` as Python's logging writes it,
+/// `2026/04/04 12:59:12.345` as Go's. A time without an offset is a wall clock's in the given zone; of a time that its zone skips or has twice, the reading is the one
 /// that RFC 5545 takes ("compatible": the later side of a gap, the first pass of an overlap).
 #[derive(Clone, Debug)]
 pub struct IsoClock {
     zone: TimeZone,
-    /// `2026-04-04?12:59`, as it was read last; the byte between date and time may differ.
+    /// `2026-04-04 12:59`, as it was read last.
     text: [u8; MINUTE_BYTES],
     minute: Option<Minute>,
 }
@@ -106,13 +106,36 @@ impl IsoClock {
 }
 
 fn minute(text: &[u8; MINUTE_BYTES], zone: &TimeZone) -> Option<Minute> {
-    let [year @ .., b'-', m, o, b'-', d, a, b'T' | b't' | b' ', h, r, b':', i, n] = text else { return None };
+    let [year @ .., b'-' | b'/', m, o, b'-' | b'/', d, a, b'T' | b't' | b' ', h, r, b':', i, n] = text else { return None };
     let (year, month, day) = (i16::try_from(number(year)?).ok()?, i8::try_from(number(&[*m, *o])?).ok()?, number(&[*d, *a])?);
     let (hour, of_hour) = (number(&[*h, *r])?, number(&[*i, *n])?);
     let civil = days(year, month, day)? * 86_400 + minutes(hour, of_hour)? * 60;
     let local = jiff::civil::datetime(year, month, i8::try_from(day).ok()?, i8::try_from(hour).ok()?, i8::try_from(of_hour).ok()?, 0, 0);
     let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
     Some(Minute { civil, offset: civil - at.as_second() })
+}
+
+/// Reads any of these forms, told apart by their looks.
+#[derive(Clone, Debug)]
+pub struct AnyClock {
+    clf: ClfClock,
+    iso: IsoClock,
+}
+
+impl AnyClock {
+    /// A clock for texts that mean `zone` when they name no offset.
+    pub fn new(zone: TimeZone) -> Self {
+        Self { clf: ClfClock::default(), iso: IsoClock::new(zone) }
+    }
+
+    /// The instant that the whole of `text` tells.
+    pub fn parse(&mut self, text: &[u8]) -> Option<Timestamp> {
+        match text {
+            [_, _, b'/', ..] => self.clf.parse(text),
+            [_, _, _, _, b'-' | b'/', ..] => self.iso.parse(text),
+            _ => unix(text),
+        }
+    }
 }
 
 /// Reads seconds since the epoch, with or without a fraction; a number too large for that is one of milli-, micro- or nanoseconds.
@@ -235,6 +258,19 @@ mod tests {
         assert_eq!(secs("2026-03-29 02:30:00"), 1_774_746_000 + 1_800, "a time that was skipped");
         assert_eq!(secs("2026-10-25 02:30:00"), 1_792_888_200, "a time that came twice: its first pass");
         assert_eq!(secs("2026-10-25 03:00:00"), 1_792_888_200 + 5_400);
+    }
+
+    #[test]
+    fn forms_are_told_apart() {
+        let mut clock = AnyClock::new(TimeZone::UTC);
+        for text in
+            ["04/Apr/2026:12:59:12 +0200", "2026-04-04T12:59:12+02:00", "2026-04-04 10:59:12,000", "2026/04/04 10:59:12", "1775300352"]
+        {
+            assert_eq!(clock.parse(text.as_bytes()), Some(Timestamp::from_secs(1_775_300_352)), "{text}");
+        }
+        for text in ["", "now", "04/Apr/2026", "2026-04-04"] {
+            assert_eq!(clock.parse(text.as_bytes()), None, "{text}");
+        }
     }
 
     #[test]
