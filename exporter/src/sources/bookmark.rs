@@ -43,44 +43,59 @@ impl From<Vec<u8>> for Tail {
     }
 }
 
+/// The first bytes of a log. Zeros before them do not count: they are the trace of a writer that went on at its old place in a
+/// truncated file, and all such files would look alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    /// Where they are.
+    pub(super) start: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
 /// The bytes that an open file is known by.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Print {
-    head: Vec<u8>,
+    head: Head,
     head_hash: u64,
     pub(super) tail: Tail,
 }
 
 impl Print {
     /// The print of a file whose first bytes are `head` and that was read up to just behind `tail`.
-    pub(super) fn new(head: Vec<u8>, tail: Tail) -> Self {
-        Self { head_hash: hash(&head), head, tail }
+    pub(super) fn new(head: Head, tail: Tail) -> Self {
+        Self { head_hash: hash(&head.bytes), head, tail }
     }
 
-    pub(super) fn head(&self) -> &[u8] {
+    pub(super) fn head(&self) -> &Head {
         &self.head
     }
 
-    /// Whether a file that begins with `now` can still be ours; takes up what it has grown by. `false` if it was rewritten.
+    /// Whether nothing is known but that the file was empty.
+    pub(super) fn is_blank(&self) -> bool {
+        self.head.bytes.is_empty()
+    }
+
+    /// Whether a file that has `now` where ours began can still be ours; takes up what it has grown by. `false` if it was rewritten.
     pub(super) fn accepts_head(&mut self, now: &[u8]) -> bool {
-        if !now.starts_with(&self.head) {
+        if !now.starts_with(&self.head.bytes) {
             return false;
         }
-        if now.len() > self.head.len() {
-            *self = Self::new(now.to_vec(), std::mem::take(&mut self.tail));
+        if now.len() > self.head.bytes.len() {
+            let head = Head { start: self.head.start, bytes: now.to_vec() };
+            *self = Self::new(head, std::mem::take(&mut self.tail));
         }
         true
     }
 
     /// Whether a file that begins with `head` may be a copy, perhaps made when ours was shorter.
-    pub(super) fn is_like(&self, head: &[u8]) -> bool {
-        let common = self.head.len().min(head.len());
-        common > 0 && self.head.get(..common) == head.get(..common)
+    pub(super) fn is_like(&self, head: &Head) -> bool {
+        let common = self.head.bytes.len().min(head.bytes.len());
+        common > 0 && self.head.bytes.get(..common) == head.bytes.get(..common)
     }
 
     /// Writes what is known into a bookmark.
     pub(super) fn save(&self, bookmark: &mut Bookmark) {
-        bookmark.head_bytes = self.head.len() as u64;
+        bookmark.head_bytes = self.head.bytes.len() as u64;
         bookmark.head_hash = self.head_hash;
         bookmark.tail_bytes = self.tail.bytes().len() as u64;
         bookmark.tail_hash = hash(self.tail.bytes());
@@ -88,14 +103,18 @@ impl Print {
 }
 
 /// Whether a file that begins with `head` begins as the bookmark's file did.
-pub(super) fn begins_like(bookmark: &Bookmark, head: &[u8]) -> bool {
+pub(super) fn begins_like(bookmark: &Bookmark, head: &Head) -> bool {
     let covered = usize::try_from(bookmark.head_bytes).unwrap_or(usize::MAX);
-    head.get(..covered).is_some_and(|head| hash(head) == bookmark.head_hash)
+    head.bytes.get(..covered).is_some_and(|head| hash(head) == bookmark.head_hash)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn head(text: &str) -> Head {
+        Head { start: 0, bytes: text.into() }
+    }
 
     #[test]
     fn hash_is_fnv_1a() {
@@ -105,9 +124,9 @@ mod tests {
 
     #[test]
     fn head_grows_and_notices_a_rewrite() {
-        let mut print = Print::new(b"ab".to_vec(), Tail::default());
+        let mut print = Print::new(head("ab"), Tail::default());
         assert!(print.accepts_head(b"abc"));
-        assert_eq!(print.head(), b"abc");
+        assert_eq!(print.head(), &head("abc"));
         assert!(!print.accepts_head(b"ab"), "cut off");
         assert!(!print.accepts_head(b"abd"), "rewritten");
     }
@@ -132,20 +151,20 @@ mod tests {
 
     #[test]
     fn a_shorter_copy_is_like_its_original_and_an_empty_file_is_not() {
-        let print = Print::new(b"one\ntwo\n".to_vec(), Tail::default());
-        assert!(print.is_like(b"one\n"));
-        assert!(print.is_like(b"one\ntwo\nthree\n"));
-        assert!(!print.is_like(b""));
-        assert!(!print.is_like(b"two\n"));
+        let print = Print::new(head("one\ntwo\n"), Tail::default());
+        assert!(print.is_like(&head("one\n")));
+        assert!(print.is_like(&head("one\ntwo\nthree\n")));
+        assert!(!print.is_like(&head("")));
+        assert!(!print.is_like(&head("two\n")));
     }
 
     #[test]
     fn bookmark_knows_a_longer_file_but_no_shorter_one() {
         let mut bookmark = crate::sources::memory::tests::bookmark();
-        Print::new(b"one\ntwo\n".to_vec(), b"two\n".to_vec().into()).save(&mut bookmark);
-        assert!(begins_like(&bookmark, b"one\ntwo\nthree\n"));
-        assert!(!begins_like(&bookmark, b"one\n"));
+        Print::new(head("one\ntwo\n"), b"two\n".to_vec().into()).save(&mut bookmark);
+        assert!(begins_like(&bookmark, &head("one\ntwo\nthree\n")));
+        assert!(!begins_like(&bookmark, &head("one\n")));
         bookmark.head_bytes = u64::MAX;
-        assert!(!begins_like(&bookmark, b"one\n"));
+        assert!(!begins_like(&bookmark, &head("one\n")));
     }
 }

@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 use flate2::bufread::MultiGzDecoder;
 use rustix::fs::OFlags;
 
-use super::bookmark::HEAD_BYTES;
+use super::bookmark::{HEAD_BYTES, Head};
 use super::{CHUNK_BYTES, Error};
 use crate::event::Timestamp;
 
 /// The largest window of a zstd archive, as a power of two: what every level up to 19 needs. It bounds the decoder's memory to 8 MiB.
 const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Zeros that are looked through for the first bytes of a log; holes that the file system knows of are not counted.
+const LEADING_NULS: u64 = 1024 * 1024;
 
 /// An open log.
 pub(super) struct Content {
@@ -58,6 +61,11 @@ impl Content {
         Ok(Stat { size: metadata.size(), modified: modified(&metadata), linked: metadata.nlink() > 0 })
     }
 
+    /// Whether both are the same file, under whatever names.
+    pub(super) fn is_file(&self, other: &Self) -> bool {
+        self.device == other.device && self.inode == other.inode
+    }
+
     pub(super) fn is_archive(&self) -> bool {
         self.archive.is_some()
     }
@@ -86,7 +94,7 @@ impl Content {
         Ok(())
     }
 
-    /// Reads the bytes just before `offset` of a plain file, as many as there are.
+    /// Reads the bytes just before `offset`, as many as there are.
     pub(super) fn read_back(&mut self, offset: u64, count: usize) -> io::Result<Vec<u8>> {
         let count = usize::try_from(offset).unwrap_or(usize::MAX).min(count);
         let mut bytes = Vec::new();
@@ -95,15 +103,31 @@ impl Content {
         Ok(bytes)
     }
 
-    /// The log's first bytes.
-    pub(super) fn head(&mut self) -> io::Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.read(0, HEAD_BYTES, &mut bytes)?;
-        bytes.truncate(HEAD_BYTES);
-        Ok(bytes)
+    /// The log's first bytes. Empty if there are none, or too many zeros before them.
+    pub(super) fn head(&mut self) -> io::Result<Head> {
+        let mut start = self.next_data(0, 0);
+        let limit = start.saturating_add(LEADING_NULS);
+        loop {
+            let mut bytes = Vec::new();
+            self.read(start, HEAD_BYTES, &mut bytes)?;
+            bytes.truncate(HEAD_BYTES);
+            let nuls = bytes.iter().take_while(|byte| **byte == 0).count();
+            if nuls == 0 || bytes.len() == nuls && (nuls < HEAD_BYTES || start > limit) {
+                bytes.drain(..nuls);
+                return Ok(Head { start, bytes });
+            }
+            start += nuls as u64;
+        }
     }
 
-    /// The first bytes of a plain file into memory at hand, for the check before each block.
+    /// Where the log ends: an archive is unpacked for that.
+    pub(super) fn end(&mut self) -> io::Result<u64> {
+        let Some(archive) = &mut self.archive else { return Ok(self.stat()?.size) };
+        archive.read(&self.file, u64::MAX, 1, &mut Vec::new())?;
+        Ok(archive.window_start)
+    }
+
+    /// Bytes of a plain file into memory at hand, for the check with each block.
     pub(super) fn peek<'a>(&self, offset: u64, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
         let count = self.file.read_at(buffer, offset)?;
         Ok(buffer.get(..count).unwrap_or_default())
@@ -288,11 +312,31 @@ mod tests {
                 assert!(bytes == log[offset..log.len().min(offset + 1000)], "{name} at {offset}");
             }
             let mut bytes = Vec::new();
-            content.read(u64::MAX / 2, 10, &mut bytes).unwrap();
+            content.read(1 << 50, 10, &mut bytes).unwrap();
             assert!(bytes.is_empty());
-            assert_eq!(content.head().unwrap(), log[..HEAD_BYTES]);
+            assert_eq!(content.head().unwrap(), Head { start: 0, bytes: log[..HEAD_BYTES].to_vec() });
+            assert_eq!(content.end().unwrap(), log.len() as u64);
             assert_eq!(content.unreadable_bytes(), 0);
         }
+    }
+
+    #[test]
+    fn the_head_begins_behind_zeros() {
+        let directory = tempfile::tempdir().unwrap();
+        for (nuls, found) in [(1, true), (5000, true), (100_000, true), (2 << 20, false)] {
+            let log = [vec![0; nuls], log()].concat();
+            for (name, bytes) in [("a.log", log.clone()), ("a.gz", gzip(&log))] {
+                let head = open(directory.path(), name, &bytes).head().unwrap();
+                assert_eq!(head.bytes.len(), if found { HEAD_BYTES } else { 0 }, "{name}");
+                assert!(!found || head.start == nuls as u64 && head.bytes == log[nuls..nuls + HEAD_BYTES]);
+            }
+        }
+        let path = directory.path().join("holes.log");
+        let file = File::create(&path).unwrap();
+        file.set_len(1 << 40).unwrap();
+        assert!(Content::open(&path).unwrap().head().unwrap().bytes.is_empty());
+        file.write_all_at(b"one", 1 << 40).unwrap();
+        assert_eq!(Content::open(&path).unwrap().head().unwrap(), Head { start: 1 << 40, bytes: b"one".to_vec() });
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What became of files that were moved, copied or packed away while nobody looked.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
 use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use super::bookmark::Print;
 use super::content::Content;
@@ -15,8 +15,27 @@ use super::{Error, GRACE, MAX_FILES};
 use crate::batch::Bookmark;
 use crate::event::Timestamp;
 
+/// Why the siblings of a log are looked through.
+pub(super) enum Occasion<'a> {
+    /// A file is missing, or may have been replaced.
+    Doubt,
+    /// This file is new; or it was empty when it was last looked at, and unchanged since then, so that it may have been filled and
+    /// copied away in between.
+    Fresh(u64, Option<Timestamp>),
+    /// This file has just lost its content: its key, and what was known of it.
+    Truncated(u64, &'a Print),
+}
+
 /// The files of a directory by their inode numbers.
 type Listing = HashMap<u64, Vec<PathBuf>>;
+
+/// What a sibling is to the files that are known.
+enum Kinship {
+    None,
+    Known(Found),
+    /// Copied from the live file, which is not truncated yet or never will be.
+    CopyOfLive,
+}
 
 impl FileSource {
     /// Opens remembered files that are not open, by their inode numbers: in the directory that they were in, under whatever name.
@@ -66,7 +85,7 @@ impl FileSource {
                 continue;
             }
             let lane = self.lane(&path, None);
-            let all_seen = self.discover(&path, lane, None, now).unwrap_or(false);
+            let all_seen = self.discover(&path, lane, Occasion::Doubt, now).unwrap_or(false);
             if !self.open.contains_key(&key) && (overdue || (replaced && all_seen)) {
                 self.give_up(key);
             }
@@ -78,34 +97,39 @@ impl FileSource {
         self.missing.remove(&key);
         if let Some(bookmark) = self.memory.get(key).cloned() {
             self.memory.lose(bookmark.seen_bytes.saturating_sub(bookmark.offset));
-            self.memory.set(key, Bookmark { finished: true, ..bookmark });
+            if bookmark.head_bytes == 0 {
+                self.memory.forget(key);
+            } else {
+                self.memory.set(key, Bookmark { finished: true, ..bookmark });
+            }
         }
     }
 
     /// An open file is not what it was: truncated, or rewritten; or it was empty, and may have been filled and emptied since.
     pub(super) fn changed(&mut self, key: u64, now: Timestamp) -> Result<(), Error> {
-        let Some(old) = self.open.get_mut(&key) else { return Ok(()) };
+        let Some(mut old) = self.open.remove(&key) else { return Ok(()) };
         let (path, lane) = (old.path.clone(), old.lane);
+        let error = |source| Error::read(&path, source);
         if old.is_blank() {
-            self.discover(&path, lane, None, now)?;
-            return match self.open.get_mut(&key) {
-                Some(file) => file.accept().map_err(|source| Error::read(&path, source)),
-                None => Ok(()),
-            };
+            let modified = old.modified;
+            let accepted = old.accept().map_err(error);
+            self.memory.set(key, old.bookmark());
+            self.open.insert(key, old);
+            accepted?;
+            return self.discover(&path, lane, Occasion::Fresh(key, Some(modified)), now).map(|_| ());
         }
-        let Some(old) = self.open.remove(&key) else { return Ok(()) };
-        self.memory.set(key, old.bookmark());
+        self.memory.set(key, Bookmark { finished: false, ..old.bookmark() });
         let lag = old.lag_bytes();
         let role = if old.role == Role::Live { Role::Live } else { Role::Leaving(now) };
-        let file = Followed::new(old.content, path.clone(), lane, role, 0).map_err(|source| Error::read(&path, source))?;
+        let file = Followed::new(old.content, path.clone(), lane, role, 0).map_err(error)?;
         let new_key = self.memory.new_key();
         self.follow(new_key, file);
         for name in self.names.values_mut().filter(|name| name.key == key) {
             name.key = new_key;
         }
         self.memory.count_rotation();
-        let all_seen = self.discover(&path, lane, Some((key, &old.print)), now)?;
-        if all_seen && !self.open.contains_key(&key) {
+        let all_seen = self.discover(&path, lane, Occasion::Truncated(key, &old.print), now)?;
+        if all_seen && !self.open.contains_key(&key) && self.memory.get(key).is_some_and(|known| !known.finished) {
             self.memory.lose(lag);
             self.memory.forget(key);
         }
@@ -113,11 +137,17 @@ impl FileSource {
     }
 
     /// Walks the rotated siblings of a log from the newest on. Remembered ones are taken up where their bookmarks stand; those newer than
-    /// all that is remembered were never seen and are read whole. `truncated` is a file that has just lost its content, with what
-    /// was known of it. Gives whether all siblings could be examined.
-    pub(super) fn discover(&mut self, live: &Path, lane: u64, truncated: Option<(u64, &Print)>, now: Timestamp) -> Result<bool, Error> {
+    /// all that is remembered were never seen and are read whole. Gives whether all siblings could be examined.
+    pub(super) fn discover(&mut self, live: &Path, lane: u64, occasion: Occasion<'_>, now: Timestamp) -> Result<bool, Error> {
         let path = live.to_string_lossy().into_owned();
-        let mut unseen = Vec::new();
+        // Files are told from their copies by what is known of them: it must be true.
+        let open: Vec<u64> = self.open.iter().filter(|(_, file)| file.path == live).map(|(key, _)| *key).collect();
+        for key in open {
+            if self.open.get_mut(&key).is_some_and(|file| matches!(file.is_as_known(), Ok(false))) {
+                self.changed(key, now)?;
+            }
+        }
+        let (mut unseen, mut shorter, mut visited) = (Vec::new(), Vec::new(), Vec::new());
         let mut anchored = false;
         let mut all_seen = true;
         for sibling in rotated::siblings(live)? {
@@ -134,34 +164,51 @@ impl FileSource {
                     continue;
                 }
             };
-            match self.recognise_sibling(&mut content, &path, truncated) {
-                Ok(Some(Found::Whole(key))) => {
+            visited.push((content.device, content.inode));
+            match self.recognise_sibling(&mut content, &path, &occasion) {
+                // It says nothing about the files between.
+                Ok(Kinship::CopyOfLive) => {}
+                Ok(Kinship::Known(Found::Whole(key))) => {
                     anchored = true;
                     self.take_up(key, content, lane, now);
                 }
-                Ok(Some(Found::Shorter(_))) => anchored = true,
-                Ok(None) if !anchored => unseen.push((sibling, content)),
-                Ok(None) => {}
+                Ok(Kinship::Known(Found::Shorter(key))) => {
+                    anchored = true;
+                    shorter.push((key, content));
+                }
+                Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
+                Ok(Kinship::None) => {}
                 Err(_) => all_seen = false,
             }
         }
         if !anchored {
-            let newest = self.last_modified(&path);
+            let newest = self.last_modified(&path, &occasion);
             unseen.retain(|(sibling, _)| newest.is_some_and(|newest| sibling.modified > newest));
         }
+        for (key, content) in shorter {
+            self.settle_for(key, content, live);
+        }
         self.follow_unseen(live, lane, unseen, now);
+        self.rank(live, &visited);
         Ok(all_seen)
     }
 
-    fn recognise_sibling(&self, content: &mut Content, path: &str, truncated: Option<(u64, &Print)>) -> std::io::Result<Option<Found>> {
-        if let Some(key) = self.open_key(content) {
-            return Ok(Some(Found::Whole(key)));
+    fn recognise_sibling(&self, sibling: &mut Content, path: &str, occasion: &Occasion<'_>) -> io::Result<Kinship> {
+        if let Some(key) = self.open_key(sibling) {
+            return Ok(Kinship::Known(Found::Whole(key)));
         }
-        let print = |key| match truncated {
-            Some((truncated, print)) if truncated == key => Some(print),
+        let print = |key| match occasion {
+            Occasion::Truncated(truncated, print) if *truncated == key => Some(*print),
             _ => self.open.get(&key).map(|file| &file.print),
         };
-        self.memory.recognise(content, path, print, |_| true)
+        let Some(found) = self.memory.recognise(sibling, path, print, |_| true)? else { return Ok(Kinship::None) };
+        let (Found::Whole(key) | Found::Shorter(key)) = found;
+        match self.open.get(&key) {
+            // What is longer than the file that it looks like is no copy of it: they only begin alike.
+            Some(file) if !file.content.is_archive() && sibling.end()? > file.content.stat()?.size => Ok(Kinship::None),
+            Some(file) if file.role == Role::Live => Ok(Kinship::CopyOfLive),
+            _ => Ok(Kinship::Known(found)),
+        }
     }
 
     /// Goes on with a remembered file that was found again, if there is anything left to read in it.
@@ -174,6 +221,33 @@ impl FileSource {
         // Failing here leaves it missing: it is looked for again.
         if let Ok(file) = Followed::resume(content, bookmark, lane, Role::Leaving(now)) {
             self.follow(key, file);
+        }
+    }
+
+    /// Puts files in the order of their age: siblings (given newest first), then what is live.
+    fn rank(&mut self, live: &Path, siblings: &[(u64, u64)]) {
+        let mut order: Vec<u64> = Vec::new();
+        for id in siblings.iter().rev() {
+            order.extend(self.open.iter().filter(|(_, file)| *id == (file.content.device, file.content.inode)).map(|(key, _)| *key));
+        }
+        // Its predecessor may still count as live: the newest is meant.
+        order.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
+        for key in order {
+            self.last_rank += 1;
+            let rank = self.last_rank;
+            self.open.entry(key).and_modify(|file| file.rank = rank);
+        }
+    }
+
+    /// All that is left of a file is a copy that was made before it was read as far as it was. There is nothing to read in the copy,
+    /// but it must be known again.
+    fn settle_for(&mut self, key: u64, mut content: Content, live: &Path) {
+        let Some(bookmark) = self.memory.get(key).filter(|known| !known.finished && !self.open.contains_key(&key)) else { return };
+        let lost = bookmark.seen_bytes.saturating_sub(bookmark.offset);
+        let copy = content.end().and_then(|end| Followed::new(content, live.to_owned(), 0, Role::Kept, end));
+        if let Ok(copy) = copy {
+            self.memory.lose(lost);
+            self.memory.set(key, Bookmark { finished: true, ..copy.bookmark() });
         }
     }
 
@@ -200,10 +274,19 @@ impl FileSource {
         self.memory.unfinished().iter().any(|(key, known)| known == path && !self.open.contains_key(key))
     }
 
-    /// When anything under this path was last written to, as far as was seen.
-    fn last_modified(&self, path: &str) -> Option<Timestamp> {
-        let open = self.open.values().filter(|file| file.path == Path::new(path)).map(|file| file.modified).max();
-        self.memory.last_modified(path).max(open)
+    /// When anything under this path was last written to before now, as far as was seen.
+    fn last_modified(&self, path: &str, occasion: &Occasion<'_>) -> Option<Timestamp> {
+        let (fresh, before) = match occasion {
+            Occasion::Fresh(key, modified) => (Some(*key), *modified),
+            _ => (None, None),
+        };
+        let open = self
+            .open
+            .iter()
+            .filter(|(key, file)| Some(**key) != fresh && file.path == Path::new(path))
+            .map(|(_, file)| file.modified)
+            .max();
+        self.memory.last_modified(path, fresh).max(open).max(before)
     }
 }
 
@@ -220,6 +303,10 @@ fn list(directory: &Path) -> Result<Listing, Error> {
 /// The file with the bookmark's inode number, if it is the same file.
 fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>, Error> {
     for path in listing.get(&bookmark.inode).into_iter().flatten() {
+        // A file that was empty has nothing to be known by but its path.
+        if bookmark.head_bytes == 0 && *path != Path::new(&bookmark.path) {
+            continue;
+        }
         match Content::open(path) {
             Ok(mut content) => {
                 if memory::is_same(&mut content, bookmark).map_err(|source| Error::read(path, source))? {

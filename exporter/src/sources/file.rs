@@ -30,6 +30,7 @@ pub struct FileSource {
     pub(super) known_pattern: bool,
     pub(super) looked: bool,
     pub(super) last_lane: u64,
+    pub(super) last_rank: u64,
     /// Keys in the order of reading, lane by lane.
     pub(super) lanes: Vec<Vec<u64>>,
     pub(super) up: bool,
@@ -66,6 +67,7 @@ impl FileSource {
             known_pattern: saved.pattern.as_ref() == Some(&config.pattern),
             looked: false,
             last_lane: 0,
+            last_rank: 0,
             lanes: Vec::new(),
             up: false,
             look_problem: None,
@@ -236,17 +238,17 @@ impl FileSource {
 
     /// Puts the open files in the order of reading: within a lane first those that have left, oldest first, then the live one.
     pub(super) fn arrange(&mut self) {
-        let mut lanes: BTreeMap<u64, Vec<(bool, u64)>> = BTreeMap::new();
+        let mut lanes: BTreeMap<u64, Vec<(bool, u64, u64)>> = BTreeMap::new();
         for (key, file) in &self.open {
             if file.role != Role::Kept {
-                lanes.entry(file.lane).or_default().push((file.role == Role::Live, *key));
+                lanes.entry(file.lane).or_default().push((file.role == Role::Live, file.rank, *key));
             }
         }
         self.lanes = lanes
             .into_values()
             .map(|mut files| {
                 files.sort_unstable();
-                files.into_iter().map(|(_, key)| key).collect()
+                files.into_iter().map(|(_, _, key)| key).collect()
             })
             .collect();
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use memchr::memchr;
 
-use super::bookmark::{HEAD_BYTES, Print, TAIL_BYTES, Tail};
+use super::bookmark::{HEAD_BYTES, Head, Print, TAIL_BYTES, Tail};
 use super::content::{Content, Stat};
 use super::lines;
 use crate::batch::Bookmark;
@@ -19,6 +19,8 @@ pub(super) struct Followed {
     /// Files of one lane are read one after the other: those that followed each other under one name.
     pub(super) lane: u64,
     pub(super) role: Role,
+    /// Its place in the lane: older content has the smaller rank.
+    pub(super) rank: u64,
     pub(super) print: Print,
     /// Read up to here: always behind a line end, until the file is finished.
     pub(super) offset: u64,
@@ -80,13 +82,15 @@ impl Followed {
         let head = content.head()?;
         let tail = content.read_back(offset, TAIL_BYTES)?.into();
         let seen_bytes = if content.is_archive() { offset } else { stat.size };
-        Ok(Self {
+        let begin = head.start;
+        let mut file = Self {
             print: Print::new(head, tail),
             behind_until: Some(if content.is_archive() { u64::MAX } else { stat.size }),
             content,
             path,
             lane,
             role,
+            rank: 0,
             offset,
             scanned: offset,
             long: None,
@@ -94,7 +98,9 @@ impl Followed {
             modified: stat.modified,
             finished: false,
             changed: true,
-        })
+        };
+        file.pass_leading_nuls(begin);
+        Ok(file)
     }
 
     /// Takes up a file where its bookmark stands.
@@ -112,15 +118,25 @@ impl Followed {
 
     /// Whether nothing was ever seen in it.
     pub(super) fn is_blank(&self) -> bool {
-        self.print.head().is_empty()
+        self.print.is_blank()
     }
 
     /// Accepts a blank file for what it is now.
     pub(super) fn accept(&mut self) -> io::Result<()> {
         self.modified = self.content.stat()?.modified;
-        self.print = Print::new(self.content.head()?, Tail::default());
+        let head = self.content.head()?;
+        let begin = head.start;
+        self.print = Print::new(head, std::mem::take(&mut self.print.tail));
         self.changed = true;
+        self.pass_leading_nuls(begin);
         Ok(())
+    }
+
+    /// Zeros before the log are no part of it: they are neither read nor lost.
+    fn pass_leading_nuls(&mut self, begin: u64) {
+        if !self.is_blank() {
+            self.pass_nuls(begin);
+        }
     }
 
     /// Bytes that are there and were not read.
@@ -151,13 +167,18 @@ impl Followed {
     pub(super) fn step(&mut self, now: Timestamp, chunk: usize, max_line: usize) -> io::Result<Step> {
         let room = chunk.max(max_line.saturating_add(1));
         let stat = self.content.stat()?;
-        if self.is_blank() && stat.modified > self.modified && !self.content.is_archive() {
+        if self.may_have_been_more(&stat) {
             return Ok(Step::Changed);
         }
         let there = if self.content.is_archive() { u64::MAX } else { stat.size.saturating_sub(self.scanned) };
         let wanted = usize::try_from(there).unwrap_or(usize::MAX).min(room);
         let mut bytes = Vec::new();
         self.content.read(self.scanned, wanted, &mut bytes)?;
+        if self.is_blank() {
+            let tail = std::mem::take(&mut self.print.tail);
+            self.print = Print::new(self.content.head()?, tail);
+            self.changed |= !self.is_blank();
+        }
         // Only now: whoever truncated the file before it was read is noticed before a byte of it is believed.
         if !self.is_unchanged()? {
             return Ok(Step::Changed);
@@ -188,19 +209,34 @@ impl Followed {
         Ok(Some(Block { read_bytes: bytes.len() as u64, cut_lines: lines::cut(&mut bytes, max_line), lines: bytes }))
     }
 
+    /// Whether a blank file was written to: what it holds may not be all that it has held.
+    fn may_have_been_more(&self, stat: &Stat) -> bool {
+        self.is_blank() && stat.modified > self.modified && !self.content.is_archive()
+    }
+
+    /// Whether it can be told from other files by what is known of it.
+    pub(super) fn is_as_known(&mut self) -> io::Result<bool> {
+        Ok(!self.may_have_been_more(&self.content.stat()?) && self.is_unchanged()?)
+    }
+
     /// Whether the first bytes and those before `offset` are the ones that were read.
     fn is_unchanged(&mut self) -> io::Result<bool> {
         if self.content.is_archive() {
             return Ok(true);
         }
+        if self.is_blank() {
+            return Ok(true);
+        }
         let mut buffer = [0; HEAD_BYTES];
-        let known = self.print.head().len();
-        if !self.print.accepts_head(self.content.peek(0, &mut buffer)?) {
+        let Head { start, bytes } = self.print.head();
+        let (start, known) = (*start, bytes.len());
+        if !self.print.accepts_head(self.content.peek(start, &mut buffer)?) {
             return Ok(false);
         }
-        self.changed |= self.print.head().len() > known;
+        let head_bytes = self.print.head().bytes.len();
+        self.changed |= head_bytes > known;
         let tail = self.print.tail.bytes();
-        let covered = self.offset <= self.print.head().len() as u64;
+        let covered = self.offset <= start + head_bytes as u64;
         let buffer = buffer.get_mut(..tail.len()).unwrap_or_default();
         Ok(covered || self.content.peek(self.offset - tail.len() as u64, buffer)? == tail)
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::content::Content;
+use super::discover::Occasion;
 use super::file::{FileSource, Name};
 use super::followed::{Followed, Role};
 use super::memory::Found;
@@ -106,13 +107,10 @@ impl FileSource {
         let known = self.memory.has_path(&path.to_string_lossy());
         let replaces = known || predecessor.is_some() || (self.pattern.is_path() && !self.memory.is_empty() && !first_sight);
         let lane = self.lane(&path, predecessor);
-        if known {
-            self.discover(&path, lane, None, now)?;
-        }
         let was_there = !replaces && (first_sight || name.ancestors().any(|path| self.unexamined.contains(path)));
         let from_end = was_there && self.config.start == Start::End && !content.is_archive();
         let offset = if from_end { last_line(&mut content).map_err(error)? } else { 0 };
-        let mut file = Followed::new(content, path, lane, Role::Live, offset).map_err(error)?;
+        let mut file = Followed::new(content, path.clone(), lane, Role::Live, offset).map_err(error)?;
         if was_there {
             // Nothing that lies beside it and was written before now is news.
             file.modified = file.modified.max(now);
@@ -122,6 +120,10 @@ impl FileSource {
         }
         let key = self.memory.new_key();
         self.follow(key, file);
+        if known {
+            // What cannot be listed now is looked for again as long as something is missing.
+            self.read_problem = self.discover(&path, lane, Occasion::Fresh(key, None), now).err();
+        }
         Ok(key)
     }
 
@@ -131,6 +133,8 @@ impl FileSource {
             file.behind_until = None;
         }
         file.changed = false;
+        self.last_rank += 1;
+        file.rank = self.last_rank;
         self.memory.set(key, file.bookmark());
         self.missing.remove(&key);
         self.open.insert(key, file);
@@ -138,8 +142,7 @@ impl FileSource {
 
     /// The open file that this is.
     pub(super) fn open_key(&self, content: &Content) -> Option<u64> {
-        let is_it = |file: &Followed| file.content.device == content.device && file.content.inode == content.inode;
-        self.open.iter().find(|(_, file)| is_it(file)).map(|(key, _)| *key)
+        self.open.iter().find(|(_, file)| file.content.is_file(content)).map(|(key, _)| *key)
     }
 
     /// The lane for a file under this path: that of the file it follows on.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::MAX_FINISHED;
-use super::bookmark::{self, Print};
+use super::bookmark::{self, Head, Print};
 use super::content::Content;
 use crate::batch::{Batch, Bookmark, Change};
 use crate::event::Timestamp;
@@ -84,9 +84,9 @@ impl Memory {
         self.known.values().any(|known| known.path == path)
     }
 
-    /// When a file under this path was last written to, as far as was seen.
-    pub(super) fn last_modified(&self, path: &str) -> Option<Timestamp> {
-        self.known.values().filter(|known| known.path == path).map(|known| known.modified).max()
+    /// When a file under this path, `but` one, was last written to, as far as was seen.
+    pub(super) fn last_modified(&self, path: &str, but: Option<u64>) -> Option<Timestamp> {
+        self.known.iter().filter(|(key, known)| Some(**key) != but && known.path == path).map(|(_, known)| known.modified).max()
     }
 
     /// Files with something left to read, as far as is known, with their paths.
@@ -146,8 +146,10 @@ enum Likeness {
     Shorter,
 }
 
+/// Whether a file has the inode that the bookmark's file had. One that was empty then has nothing else to be known by, and inode
+/// numbers are used again: it proves nothing.
 fn is_at(known: &Bookmark, content: &Content) -> bool {
-    known.device == content.device && known.inode == content.inode && !content.is_archive()
+    known.head_bytes > 0 && known.device == content.device && known.inode == content.inode && !content.is_archive()
 }
 
 /// Whether a bookmark stands in this file: the same first bytes, and the same bytes before the bookmark.
@@ -156,7 +158,7 @@ pub(super) fn is_same(content: &mut Content, known: &Bookmark) -> io::Result<boo
     Ok(matches(content, &head, known, None)? == Some(Likeness::Whole))
 }
 
-fn matches(content: &mut Content, head: &[u8], known: &Bookmark, print: Option<&Print>) -> io::Result<Option<Likeness>> {
+fn matches(content: &mut Content, head: &Head, known: &Bookmark, print: Option<&Print>) -> io::Result<Option<Likeness>> {
     let alike = match print {
         Some(print) => print.is_like(head),
         None => bookmark::begins_like(known, head),
@@ -222,7 +224,7 @@ pub(super) mod tests {
         for (offset, tail_bytes) in [(u64::MAX, u64::MAX), (0, u64::MAX), (8, 300), (u64::MAX, 0)] {
             let wild = Bookmark { offset, tail_bytes, head_hash: bookmark::hash(b"one\n"), head_bytes: 4, ..bookmark() };
             let whole = is_same(&mut content, &wild).unwrap();
-            assert_eq!(whole, false, "{offset} {tail_bytes}");
+            assert!(!whole, "{offset} {tail_bytes}");
         }
     }
 }

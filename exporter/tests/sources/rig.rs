@@ -28,6 +28,10 @@ pub(crate) struct Engine {
 impl Engine {
     fn apply(&mut self, batch: Batch) {
         self.text.push_str(std::str::from_utf8(&batch.lines).unwrap());
+        // The last line of a file that is gone.
+        if !batch.lines.is_empty() && !batch.lines.ends_with(b"\n") {
+            self.text.push_str("<end>\n");
+        }
         self.read_bytes += batch.read_bytes;
         self.lost_bytes += batch.lost_bytes;
         self.rotations += batch.rotations;
