@@ -135,7 +135,7 @@ fn json_lines_are_json_once_their_bytes_are_text() {
         request.write_json(&mut line);
         let parsed: serde_json::Value = serde_json::from_str(&String::from_utf8_lossy(&line)).unwrap();
         assert_eq!(parsed["status"], request.status);
-        assert_eq!(parsed["bytes"], request.bytes);
+        assert_eq!(parsed["bytes_sent"], request.bytes);
         assert_eq!(parsed["method"], request.method);
     }
 }
