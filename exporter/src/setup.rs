@@ -150,6 +150,9 @@ pub fn server(config: &Config) -> http::Config {
 /// A format by its name, or what is wrong with the name.
 pub fn format(_config: &Config, name: &str, _timezone: Option<&str>, privacy: &Arc<Privacy>) -> Result<Box<dyn formats::Format>, String> {
     match name {
+        "nginx_json" => Ok(Box::new(formats::nginx_json::NginxJson::new(&Default::default()))),
+        "caddy_json" => Ok(Box::new(formats::caddy_json::CaddyJson::new(TimeZone::UTC))),
+        "traefik_json" => Ok(Box::new(formats::traefik_json::TraefikJson::new())),
         "whatsapp_bot" => Ok(Box::new(formats::whatsapp_bot::WhatsappBot::new(privacy.clone(), TimeZone::UTC))),
         "nginx_combined" => Ok(Box::new(formats::nginx_combined::NginxCombined::new())),
         _ => Err(format!("{name}: no known format")),
