@@ -306,7 +306,8 @@ impl Request {
             .unwrap_or_default();
         write!(out, "\"country\":\"{country}\",\"city\":\"{city}\",\"country_code\":\"{code}\",\"time\":\"").unwrap_or_default();
         stamps::write_nginx(out, self.at);
-        write!(out, "\",\"req_time\":\"{}.{:03}\",\"bytes_sent\":{bytes},\"request\":\"", millis / 1_000, millis % 1_000).unwrap_or_default();
+        write!(out, "\",\"req_time\":\"{}.{:03}\",\"bytes_sent\":{bytes},\"request\":\"", millis / 1_000, millis % 1_000)
+            .unwrap_or_default();
         let start = out.len();
         self.write_request(out);
         escape_for_json(out, start);
