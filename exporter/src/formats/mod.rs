@@ -1,10 +1,18 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! Bytes to events, one file per log format. A format knows its lines and nothing else: no time, no files, no other format.
 
-use crate::event::Stamped;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use jiff::tz::TimeZone;
+
+use crate::event::Stamped;
+use crate::privacy::Privacy;
+
+pub mod apache;
 mod bot_records;
 pub mod caddy_json;
+pub mod custom;
 mod escapes;
 mod http_fields;
 mod json;
@@ -90,4 +98,88 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
         rest = after;
         Some(line.strip_suffix(b"\r").unwrap_or(line))
     })
+}
+
+/// What the formats need to know beyond their lines.
+pub struct Options<'a> {
+    /// Turns senders into pseudonyms.
+    pub privacy: Arc<Privacy>,
+    /// The zone of times that name no offset.
+    pub zone: TimeZone,
+    /// The field names of `nginx_json`.
+    pub nginx_json: &'a nginx_json::Fields,
+    /// The formats of the user's own, by what stands behind `custom.`.
+    pub custom: &'a BTreeMap<String, custom::Config>,
+}
+
+/// Every format that is built in; those of the user's own are named `custom.NAME`.
+pub const NAMES: [&str; 6] = ["nginx_combined", "nginx_json", "apache", "caddy_json", "traefik_json", "whatsapp_bot"];
+
+/// The format of this name.
+///
+/// # Errors
+/// What is wrong, one text for each problem: a name that is not known, or the configuration of a custom format.
+pub fn by_name(name: &str, options: &Options<'_>) -> Result<Box<dyn Format>, Vec<String>> {
+    Ok(match name {
+        "nginx_combined" => Box::new(nginx_combined::NginxCombined::new()),
+        "nginx_json" => Box::new(nginx_json::NginxJson::new(options.nginx_json)),
+        "apache" => Box::new(apache::Apache::new()),
+        "caddy_json" => Box::new(caddy_json::CaddyJson::new(options.zone.clone())),
+        "traefik_json" => Box::new(traefik_json::TraefikJson::new()),
+        "whatsapp_bot" => Box::new(whatsapp_bot::WhatsappBot::new(options.privacy.clone(), options.zone.clone())),
+        _ => match name.strip_prefix("custom.").and_then(|custom| options.custom.get(custom)) {
+            Some(config) => Box::new(custom::Format::new(config, options.privacy.clone(), options.zone.clone())?),
+            None => return Err(vec![unknown(name, options)]),
+        },
+    })
+}
+
+/// Whether a format's records tell of a bot's senders, and not of web requests.
+pub fn carries_senders(name: &str, custom: &BTreeMap<String, custom::Config>) -> bool {
+    match name.strip_prefix("custom.") {
+        Some(name) => custom.get(name).is_some_and(|config| config.kind == "bot"),
+        None => name == "whatsapp_bot",
+    }
+}
+
+fn unknown(name: &str, options: &Options<'_>) -> String {
+    let custom = options.custom.keys().map(|name| format!("custom.{name}"));
+    let known: Vec<String> = NAMES.iter().map(|&name| name.to_owned()).chain(custom).collect();
+    format!("`{name}` is no known format; use {}", known.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::privacy::{ClientMode, SenderMode};
+
+    #[test]
+    fn formats_are_found_by_their_names() {
+        let bot = custom::Config { kind: "bot".to_owned(), line: "(?<time>.*)".to_owned(), ..custom::Config::default() };
+        let custom = BTreeMap::from([("mybot".to_owned(), bot), ("broken".to_owned(), custom::Config::default())]);
+        let options = Options {
+            privacy: Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"salt", 160)),
+            zone: TimeZone::UTC,
+            nginx_json: &nginx_json::Fields::default(),
+            custom: &custom,
+        };
+        for name in NAMES.into_iter().chain(["custom.mybot"]) {
+            assert!(by_name(name, &options).is_ok(), "{name}");
+            assert_eq!(carries_senders(name, &custom), name.ends_with("bot"), "{name}");
+        }
+        let problems = |name| by_name(name, &options).err().unwrap();
+        assert_eq!(problems("custom.broken").len(), 2);
+        let known = "nginx_combined, nginx_json, apache, caddy_json, traefik_json, whatsapp_bot, custom.broken, custom.mybot";
+        for name in ["nginx", "", "custom.", "custom.other"] {
+            assert_eq!(problems(name), [format!("`{name}` is no known format; use {known}")]);
+        }
+    }
+
+    #[test]
+    fn blocks_are_cut_at_line_ends() {
+        let cut = |block: &'static str| lines(block.as_bytes()).map(|line| std::str::from_utf8(line).unwrap()).collect::<Vec<_>>();
+        assert_eq!(cut("a\r\n\nb\r\r\nc"), ["a", "", "b\r", "c"]);
+        assert_eq!(cut(""), [""; 0]);
+        assert_eq!(cut("\n"), [""]);
+    }
 }

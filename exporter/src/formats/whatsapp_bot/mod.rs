@@ -101,11 +101,8 @@ fn told<'a>(privacy: &Privacy, at: Timestamp, direction: Direction, sender: &'a 
 
 /// Which way a message went and whose it is, if `text` begins with words that tell of one.
 fn message(text: &[u8]) -> Option<(Direction, &[u8])> {
-    // Most records begin with none of these letters, or go on otherwise.
-    if !matches!(text.first()?.to_ascii_lowercase(), b'i' | b'm' | b'n' | b'r' | b'w' | b'o' | b's') {
-        return None;
-    }
-    PHRASES.iter().find_map(|(phrase, direction)| {
+    let first = text.first()?.to_ascii_lowercase();
+    PHRASES.iter().filter(|(phrase, _)| phrase.first() == Some(&first)).find_map(|(phrase, direction)| {
         let (words, rest) = text.split_at_checked(phrase.len())?;
         words.eq_ignore_ascii_case(phrase).then(|| sender(rest)).flatten().map(|sender| (*direction, sender))
     })
