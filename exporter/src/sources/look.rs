@@ -19,7 +19,7 @@ const LAST_LINE_BYTES: u64 = 1024 * 1024;
 impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
-        let unreadable = self.relocate(now);
+        let unreadable = self.relocate();
         let found = self.pattern.find();
         let mut failing = BTreeSet::new();
         let mut problem = found.problem;
@@ -122,7 +122,7 @@ impl FileSource {
         self.follow(key, file);
         if known {
             // What cannot be listed now is looked for again as long as something is missing.
-            self.read_problem = self.discover(&path, lane, Occasion::Fresh(key, None), now).err();
+            self.read_problem = self.discover(&path, lane, Occasion::New(key), now).err();
         }
         Ok(key)
     }
@@ -161,6 +161,7 @@ impl FileSource {
     /// Live is what a name leads to; everything else is on its way out.
     fn assign_roles(&mut self, now: Timestamp) {
         let live: BTreeSet<u64> = self.names.values().map(|name| name.key).collect();
+        let mut left = Vec::new();
         for (key, file) in &mut self.open {
             match (live.contains(key), file.role) {
                 (true, Role::Leaving(_) | Role::Kept) => {
@@ -168,8 +169,18 @@ impl FileSource {
                     file.finished = false;
                     file.changed = true;
                 }
-                (false, Role::Live) => file.role = Role::Leaving(now),
+                (false, Role::Live) => {
+                    file.role = Role::Leaving(now);
+                    left.push((file.path.clone(), file.lane));
+                }
                 _ => {}
+            }
+        }
+        for (path, lane) in left {
+            let succeeded = self.open.values().any(|file| file.role == Role::Live && file.path == path);
+            // A successor has been asked about already. One that came and went between two looks is found only now.
+            if !succeeded && let Err(problem) = self.discover(&path, lane, Occasion::Doubt, now) {
+                self.read_problem = Some(problem);
             }
         }
     }
