@@ -136,13 +136,14 @@ impl FileSource {
         let lag = old.lag_bytes();
         let role = if old.role == Role::Live { Role::Live } else { Role::Leaving(now) };
         let file = Followed::new(old.content, path.clone(), lane, role, 0).map_err(error)?;
-        let new_key = self.memory.new_key();
-        self.follow(new_key, file);
+        self.memory.count_rotation();
+        let held = self.hold(file);
+        let discovered = self.discover(&path, lane, Occasion::Truncated(held, &(key, bookmark, old.print)), now);
+        let new_key = self.release(held);
         for name in self.names.values_mut().filter(|name| name.key == key) {
             name.key = new_key;
         }
-        self.memory.count_rotation();
-        let all_seen = self.discover(&path, lane, Occasion::Truncated(new_key, &(key, bookmark, old.print)), now)?;
+        let all_seen = discovered?;
         if all_seen && !self.open.contains_key(&key) && self.memory.get(key).is_some_and(|known| !known.finished) {
             self.memory.lose(lag);
             self.memory.forget(key);
@@ -203,7 +204,7 @@ impl FileSource {
             self.settle_for(key, content, live);
         }
         self.follow_unseen(live, lane, unseen, now);
-        self.rank(live, &visited);
+        self.place(live, &visited);
         Ok(all_seen)
     }
 
@@ -238,18 +239,21 @@ impl FileSource {
         }
     }
 
-    /// Puts files in the order of their age: siblings (given newest first), then what is live.
-    fn rank(&mut self, live: &Path, siblings: &[(u64, u64)]) {
-        let mut order: Vec<u64> = Vec::new();
+    /// Gives new files their place in the order of reading. Siblings are given newest first; what is live is newer than all of them.
+    fn place(&mut self, live: &Path, siblings: &[(u64, u64)]) {
+        let is_sibling = |id: &(u64, u64), file: &Followed| *id == (file.content.device, file.content.inode);
+        let mut chain: Vec<u64> = Vec::new();
         for id in siblings.iter().rev() {
-            order.extend(self.open.iter().filter(|(_, file)| *id == (file.content.device, file.content.inode)).map(|(key, _)| *key));
+            chain.extend(self.open.iter().filter(|(_, file)| is_sibling(id, file)).map(|(key, _)| *key));
         }
         // Its predecessor may still count as live: the newest is meant.
-        order.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
-        for key in order {
-            self.last_rank += 1;
-            let rank = self.last_rank;
-            self.open.entry(key).and_modify(|file| file.rank = rank);
+        chain.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
+        for (index, key) in chain.iter().enumerate() {
+            let position = |key: &u64| self.order.iter().position(|placed| placed == key);
+            if position(key).is_none() {
+                let newer = chain.iter().skip(index).find_map(position);
+                self.order.insert(newer.unwrap_or(self.order.len()), *key);
+            }
         }
     }
 

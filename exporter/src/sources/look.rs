@@ -118,13 +118,35 @@ impl FileSource {
         if replaces {
             self.memory.count_rotation();
         }
-        let key = self.memory.new_key();
-        self.follow(key, file);
-        if known {
-            // What cannot be listed now is looked for again as long as something is missing.
-            self.read_problem = self.discover(&path, lane, Occasion::New(key), now).err();
+        if !known {
+            let key = self.memory.new_key();
+            self.follow(key, file);
+            return Ok(key);
         }
-        Ok(key)
+        let held = self.hold(file);
+        // What cannot be listed now is looked for again as long as something is missing.
+        self.read_problem = self.discover(&path, lane, Occasion::New(held), now).err();
+        Ok(self.release(held))
+    }
+
+    /// Opens a file under a passing key: those that are yet to be found are older.
+    pub(super) fn hold(&mut self, file: Followed) -> u64 {
+        let key = self.memory.hold(file.bookmark());
+        self.open.insert(key, file);
+        key
+    }
+
+    /// Gives a file its lasting key.
+    pub(super) fn release(&mut self, held: u64) -> u64 {
+        self.memory.release(held);
+        let key = self.memory.new_key();
+        if let Some(file) = self.open.remove(&held) {
+            self.follow(key, file);
+        }
+        for placed in self.order.iter_mut().filter(|placed| **placed == held) {
+            *placed = key;
+        }
+        key
     }
 
     /// Takes up a file.
@@ -133,8 +155,7 @@ impl FileSource {
             file.behind_until = None;
         }
         file.changed = false;
-        self.last_rank += 1;
-        file.rank = self.last_rank;
+        self.disordered = true;
         self.memory.set(key, file.bookmark());
         self.missing.remove(&key);
         self.open.insert(key, file);
