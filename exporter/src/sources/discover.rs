@@ -138,6 +138,10 @@ impl FileSource {
         let file = Followed::new(old.content, path.clone(), lane, role, 0).map_err(error)?;
         self.memory.count_rotation();
         let held = self.hold(file);
+        // What it holds now comes right after what it held, wherever that is found.
+        if let Some(at) = self.order.iter().position(|placed| *placed == key) {
+            self.order.insert(at + 1, held);
+        }
         let discovered = self.discover(&path, lane, Occasion::Truncated(held, &(key, bookmark, old.print)), now);
         let new_key = self.release(held);
         for name in self.names.values_mut().filter(|name| name.key == key) {

@@ -20,6 +20,8 @@ impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
         let unreadable = self.relocate();
+        // By their keys: new files will find their places among them.
+        self.arrange();
         let found = self.pattern.find();
         let mut failing = BTreeSet::new();
         let mut problem = found.problem;
