@@ -19,11 +19,22 @@ use crate::event::Timestamp;
 pub(super) enum Occasion<'a> {
     /// A file is missing, or may have been replaced.
     Doubt,
-    /// This file is new; or it was empty when it was last looked at, and unchanged since then, so that it may have been filled and
-    /// copied away in between.
-    Fresh(u64, Option<Timestamp>),
-    /// This file has just lost its content: its key, and what was known of it.
-    Truncated(u64, &'a Print),
+    /// This file is new.
+    New(u64),
+    /// This file was empty when it was last looked at, and unchanged since that time: it may have been filled and copied away in between.
+    Filled(u64, Timestamp),
+    /// This file has just lost its content, whose old key and bookmark these are, with what was known of it.
+    Truncated(u64, &'a (u64, Bookmark, Print)),
+}
+
+impl Occasion<'_> {
+    /// The key of the file in question.
+    fn key(&self) -> Option<u64> {
+        match self {
+            Self::Doubt => None,
+            Self::New(key) | Self::Filled(key, _) | Self::Truncated(key, _) => Some(*key),
+        }
+    }
 }
 
 /// The files of a directory by their inode numbers.
@@ -32,6 +43,8 @@ type Listing = HashMap<u64, Vec<PathBuf>>;
 /// What a sibling is to the files that are known.
 enum Kinship {
     None,
+    /// It is the file in question, and was rotated away since. Older ones may well hold what it held before.
+    Itself,
     Known(Found),
     /// Copied from the live file, which is not truncated yet or never will be.
     CopyOfLive,
@@ -40,7 +53,7 @@ enum Kinship {
 impl FileSource {
     /// Opens remembered files that are not open, by their inode numbers: in the directory that they were in, under whatever name.
     /// Gives those that may be there but cannot be examined now.
-    pub(super) fn relocate(&mut self, now: Timestamp) -> BTreeSet<u64> {
+    pub(super) fn relocate(&mut self) -> BTreeSet<u64> {
         let mut unreadable = BTreeSet::new();
         let mut listings: HashMap<PathBuf, Result<Listing, Error>> = HashMap::new();
         for (key, path) in self.memory.unfinished() {
@@ -58,7 +71,7 @@ impl FileSource {
                 }
             };
             let lane = self.lane(Path::new(&path), None);
-            match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane, now)).transpose()) {
+            match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane)).transpose()) {
                 Ok(Some(file)) => self.follow(key, file),
                 Ok(None) => {}
                 Err(_) => {
@@ -116,19 +129,25 @@ impl FileSource {
             self.memory.set(key, old.bookmark());
             self.open.insert(key, old);
             accepted?;
-            return self.discover(&path, lane, Occasion::Fresh(key, Some(modified)), now).map(|_| ());
+            return self.discover(&path, lane, Occasion::Filled(key, modified), now).map(|_| ());
         }
-        self.memory.set(key, Bookmark { finished: false, ..old.bookmark() });
+        let bookmark = Bookmark { finished: false, ..old.bookmark() };
+        self.memory.set(key, bookmark.clone());
         let lag = old.lag_bytes();
         let role = if old.role == Role::Live { Role::Live } else { Role::Leaving(now) };
         let file = Followed::new(old.content, path.clone(), lane, role, 0).map_err(error)?;
-        let new_key = self.memory.new_key();
-        self.follow(new_key, file);
+        self.memory.count_rotation();
+        let held = self.hold(file);
+        // What it holds now comes right after what it held, wherever that is found.
+        if let Some(at) = self.order.iter().position(|placed| *placed == key) {
+            self.order.insert(at + 1, held);
+        }
+        let discovered = self.discover(&path, lane, Occasion::Truncated(held, &(key, bookmark, old.print)), now);
+        let new_key = self.release(held);
         for name in self.names.values_mut().filter(|name| name.key == key) {
             name.key = new_key;
         }
-        self.memory.count_rotation();
-        let all_seen = self.discover(&path, lane, Occasion::Truncated(key, &old.print), now)?;
+        let all_seen = discovered?;
         if all_seen && !self.open.contains_key(&key) && self.memory.get(key).is_some_and(|known| !known.finished) {
             self.memory.lose(lag);
             self.memory.forget(key);
@@ -166,8 +185,8 @@ impl FileSource {
             };
             visited.push((content.device, content.inode));
             match self.recognise_sibling(&mut content, &path, &occasion) {
-                // It says nothing about the files between.
-                Ok(Kinship::CopyOfLive) => {}
+                // These say nothing about the files between.
+                Ok(Kinship::CopyOfLive | Kinship::Itself) => {}
                 Ok(Kinship::Known(Found::Whole(key))) => {
                     anchored = true;
                     self.take_up(key, content, lane, now);
@@ -182,23 +201,23 @@ impl FileSource {
             }
         }
         if !anchored {
-            let newest = self.last_modified(&path, &occasion);
-            unseen.retain(|(sibling, _)| newest.is_some_and(|newest| sibling.modified > newest));
+            let until = self.known_until(&path, &occasion);
+            unseen.retain(|(sibling, _)| until.is_some_and(|until| sibling.modified > until));
         }
         for (key, content) in shorter {
             self.settle_for(key, content, live);
         }
         self.follow_unseen(live, lane, unseen, now);
-        self.rank(live, &visited);
+        self.place(live, &visited);
         Ok(all_seen)
     }
 
     fn recognise_sibling(&self, sibling: &mut Content, path: &str, occasion: &Occasion<'_>) -> io::Result<Kinship> {
-        if let Some(key) = self.open_key(sibling) {
-            return Ok(Kinship::Known(Found::Whole(key)));
+        if let Some(open) = self.open_key(sibling) {
+            return Ok(if occasion.key() == Some(open) { Kinship::Itself } else { Kinship::Known(Found::Whole(open)) });
         }
         let print = |key| match occasion {
-            Occasion::Truncated(truncated, print) if *truncated == key => Some(*print),
+            Occasion::Truncated(_, (truncated, _, print)) if *truncated == key => Some(print),
             _ => self.open.get(&key).map(|file| &file.print),
         };
         let Some(found) = self.memory.recognise(sibling, path, print, |_| true)? else { return Ok(Kinship::None) };
@@ -224,18 +243,21 @@ impl FileSource {
         }
     }
 
-    /// Puts files in the order of their age: siblings (given newest first), then what is live.
-    fn rank(&mut self, live: &Path, siblings: &[(u64, u64)]) {
-        let mut order: Vec<u64> = Vec::new();
+    /// Gives new files their place in the order of reading. Siblings are given newest first; what is live is newer than all of them.
+    fn place(&mut self, live: &Path, siblings: &[(u64, u64)]) {
+        let is_sibling = |id: &(u64, u64), file: &Followed| *id == (file.content.device, file.content.inode);
+        let mut chain: Vec<u64> = Vec::new();
         for id in siblings.iter().rev() {
-            order.extend(self.open.iter().filter(|(_, file)| *id == (file.content.device, file.content.inode)).map(|(key, _)| *key));
+            chain.extend(self.open.iter().filter(|(_, file)| is_sibling(id, file)).map(|(key, _)| *key));
         }
         // Its predecessor may still count as live: the newest is meant.
-        order.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
-        for key in order {
-            self.last_rank += 1;
-            let rank = self.last_rank;
-            self.open.entry(key).and_modify(|file| file.rank = rank);
+        chain.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
+        for (index, key) in chain.iter().enumerate() {
+            let position = |key: &u64| self.order.iter().position(|placed| placed == key);
+            if position(key).is_none() {
+                let newer = chain.iter().skip(index).find_map(position);
+                self.order.insert(newer.unwrap_or(self.order.len()), *key);
+            }
         }
     }
 
@@ -274,19 +296,15 @@ impl FileSource {
         self.memory.unfinished().iter().any(|(key, known)| known == path && !self.open.contains_key(key))
     }
 
-    /// When anything under this path was last written to before now, as far as was seen.
-    fn last_modified(&self, path: &str, occasion: &Occasion<'_>) -> Option<Timestamp> {
-        let (fresh, before) = match occasion {
-            Occasion::Fresh(key, modified) => (Some(*key), *modified),
-            _ => (None, None),
-        };
-        let open = self
-            .open
-            .iter()
-            .filter(|(key, file)| Some(**key) != fresh && file.path == Path::new(path))
-            .map(|(_, file)| file.modified)
-            .max();
-        self.memory.last_modified(path, fresh).max(open).max(before)
+    /// What was written to after this time and is not known was never seen.
+    fn known_until(&self, path: &str, occasion: &Occasion<'_>) -> Option<Timestamp> {
+        match occasion {
+            Occasion::Filled(_, since) => return Some(*since),
+            Occasion::Truncated(_, (_, old, _)) => return Some(old.modified),
+            Occasion::Doubt | Occasion::New(_) => {}
+        }
+        let others = self.open.iter().filter(|(key, file)| Some(**key) != occasion.key() && file.path == Path::new(path));
+        self.memory.last_modified(path, occasion.key()).max(others.map(|(_, file)| file.modified).max())
     }
 }
 
@@ -321,6 +339,7 @@ fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>,
     Ok(None)
 }
 
-fn resume(content: Content, bookmark: &Bookmark, lane: u64, now: Timestamp) -> Result<Followed, Error> {
-    Followed::resume(content, bookmark, lane, Role::Leaving(now)).map_err(|source| Error::read(Path::new(&bookmark.path), source))
+/// Live until it turns out that no name leads to it: then its successors are looked for.
+fn resume(content: Content, bookmark: &Bookmark, lane: u64) -> Result<Followed, Error> {
+    Followed::resume(content, bookmark, lane, Role::Live).map_err(|source| Error::read(Path::new(&bookmark.path), source))
 }

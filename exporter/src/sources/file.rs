@@ -2,7 +2,7 @@
 //!
 //! This file reads; `look` decides which files there are, `discover` finds those that were rotated away, `status` tells how it stands.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
 use super::followed::{Block, Followed, Role, Step};
@@ -30,7 +30,10 @@ pub struct FileSource {
     pub(super) known_pattern: bool,
     pub(super) looked: bool,
     pub(super) last_lane: u64,
-    pub(super) last_rank: u64,
+    /// The open files, older content first.
+    pub(super) order: Vec<u64>,
+    /// The order of reading must be made up anew.
+    pub(super) disordered: bool,
     /// Keys in the order of reading, lane by lane.
     pub(super) lanes: Vec<Vec<u64>>,
     pub(super) up: bool,
@@ -67,7 +70,8 @@ impl FileSource {
             known_pattern: saved.pattern.as_ref() == Some(&config.pattern),
             looked: false,
             last_lane: 0,
-            last_rank: 0,
+            order: Vec::new(),
+            disordered: false,
             lanes: Vec::new(),
             up: false,
             look_problem: None,
@@ -119,7 +123,10 @@ impl FileSource {
                 break;
             }
         }
-        self.arrange();
+        self.lanes = lanes;
+        if self.disordered {
+            self.arrange();
+        }
         true
     }
 
@@ -148,6 +155,7 @@ impl FileSource {
                     file.behind_until = None;
                     if source.kind() == std::io::ErrorKind::StaleNetworkFileHandle {
                         self.open.remove(&key);
+                        self.disordered = true;
                     }
                     self.read_problem = Some(Error::read(&path, source));
                     return true;
@@ -196,6 +204,7 @@ impl FileSource {
         if blank || !keep {
             self.open.remove(&key);
         }
+        self.disordered = true;
         self.limit_kept();
         alive
     }
@@ -238,18 +247,18 @@ impl FileSource {
 
     /// Puts the open files in the order of reading: within a lane first those that have left, oldest first, then the live one.
     pub(super) fn arrange(&mut self) {
-        let mut lanes: BTreeMap<u64, Vec<(bool, u64, u64)>> = BTreeMap::new();
-        for (key, file) in &self.open {
-            if file.role != Role::Kept {
-                lanes.entry(file.lane).or_default().push((file.role == Role::Live, file.rank, *key));
+        self.disordered = false;
+        self.order.retain(|key| self.open.contains_key(key));
+        let placed: HashSet<u64> = self.order.iter().copied().collect();
+        self.order.extend(self.open.keys().filter(|key| !placed.contains(key)));
+        let mut lanes: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for live in [false, true] {
+            for key in &self.order {
+                if let Some(file) = self.open.get(key).filter(|file| file.role != Role::Kept && (file.role == Role::Live) == live) {
+                    lanes.entry(file.lane).or_default().push(*key);
+                }
             }
         }
-        self.lanes = lanes
-            .into_values()
-            .map(|mut files| {
-                files.sort_unstable();
-                files.into_iter().map(|(_, _, key)| key).collect()
-            })
-            .collect();
+        self.lanes = lanes.into_values().collect();
     }
 }

@@ -19,8 +19,6 @@ pub(super) struct Followed {
     /// Files of one lane are read one after the other: those that followed each other under one name.
     pub(super) lane: u64,
     pub(super) role: Role,
-    /// Its place in the lane: older content has the smaller rank.
-    pub(super) rank: u64,
     pub(super) print: Print,
     /// Read up to here: always behind a line end, until the file is finished.
     pub(super) offset: u64,
@@ -90,7 +88,6 @@ impl Followed {
             path,
             lane,
             role,
-            rank: 0,
             offset,
             scanned: offset,
             long: None,

@@ -19,7 +19,9 @@ const LAST_LINE_BYTES: u64 = 1024 * 1024;
 impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
-        let unreadable = self.relocate(now);
+        let unreadable = self.relocate();
+        // By their keys: new files will find their places among them.
+        self.arrange();
         let found = self.pattern.find();
         let mut failing = BTreeSet::new();
         let mut problem = found.problem;
@@ -118,13 +120,35 @@ impl FileSource {
         if replaces {
             self.memory.count_rotation();
         }
-        let key = self.memory.new_key();
-        self.follow(key, file);
-        if known {
-            // What cannot be listed now is looked for again as long as something is missing.
-            self.read_problem = self.discover(&path, lane, Occasion::Fresh(key, None), now).err();
+        if !known {
+            let key = self.memory.new_key();
+            self.follow(key, file);
+            return Ok(key);
         }
-        Ok(key)
+        let held = self.hold(file);
+        // What cannot be listed now is looked for again as long as something is missing.
+        self.read_problem = self.discover(&path, lane, Occasion::New(held), now).err();
+        Ok(self.release(held))
+    }
+
+    /// Opens a file under a passing key: those that are yet to be found are older.
+    pub(super) fn hold(&mut self, file: Followed) -> u64 {
+        let key = self.memory.hold(file.bookmark());
+        self.open.insert(key, file);
+        key
+    }
+
+    /// Gives a file its lasting key.
+    pub(super) fn release(&mut self, held: u64) -> u64 {
+        self.memory.release(held);
+        let key = self.memory.new_key();
+        if let Some(file) = self.open.remove(&held) {
+            self.follow(key, file);
+        }
+        for placed in self.order.iter_mut().filter(|placed| **placed == held) {
+            *placed = key;
+        }
+        key
     }
 
     /// Takes up a file.
@@ -133,8 +157,7 @@ impl FileSource {
             file.behind_until = None;
         }
         file.changed = false;
-        self.last_rank += 1;
-        file.rank = self.last_rank;
+        self.disordered = true;
         self.memory.set(key, file.bookmark());
         self.missing.remove(&key);
         self.open.insert(key, file);
@@ -161,6 +184,7 @@ impl FileSource {
     /// Live is what a name leads to; everything else is on its way out.
     fn assign_roles(&mut self, now: Timestamp) {
         let live: BTreeSet<u64> = self.names.values().map(|name| name.key).collect();
+        let mut left = Vec::new();
         for (key, file) in &mut self.open {
             match (live.contains(key), file.role) {
                 (true, Role::Leaving(_) | Role::Kept) => {
@@ -168,8 +192,18 @@ impl FileSource {
                     file.finished = false;
                     file.changed = true;
                 }
-                (false, Role::Live) => file.role = Role::Leaving(now),
+                (false, Role::Live) => {
+                    file.role = Role::Leaving(now);
+                    left.push((file.path.clone(), file.lane));
+                }
                 _ => {}
+            }
+        }
+        for (path, lane) in left {
+            let succeeded = self.open.values().any(|file| file.role == Role::Live && file.path == path);
+            // A successor has been asked about already. One that came and went between two looks is found only now.
+            if !succeeded && let Err(problem) = self.discover(&path, lane, Occasion::Doubt, now) {
+                self.read_problem = Some(problem);
             }
         }
     }

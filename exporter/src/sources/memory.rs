@@ -47,6 +47,19 @@ impl Memory {
         self.last_key
     }
 
+    /// Knows a file for now under a key of its own, without telling: others that are found meanwhile are older, and need smaller keys.
+    pub(super) fn hold(&mut self, bookmark: Bookmark) -> u64 {
+        let key = (0..=u64::MAX).rev().find(|key| !self.known.contains_key(key)).unwrap_or_default();
+        self.known.insert(key, bookmark);
+        key
+    }
+
+    /// Ends [`Memory::hold`].
+    pub(super) fn release(&mut self, key: u64) {
+        self.known.remove(&key);
+        self.changes.remove(&key);
+    }
+
     pub(super) fn get(&self, key: u64) -> Option<&Bookmark> {
         self.known.get(&key)
     }
