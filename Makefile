@@ -67,9 +67,10 @@ deny:
 	PATH="$(CURDIR)/target/tools/bin:$$PATH" cargo deny --locked check bans licenses sources
 
 ## make bench      speed, memory and idle cost beside other tools, as a Markdown table (some minutes)
-bench: tools-build
+bench: build
 	@scripts/set_up.sh bench
-	scripts/bench.sh
+	cargo build --release --locked --example generate_logs
+	scripts/bench.py $(ARGS)
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)

@@ -54,7 +54,6 @@ pub(super) const GARBAGE: &[(u32, &str)] = &[
     (2, r"\x00\x0E8e\xF1\x9C\xA1\x22\x08\x00\x00\x00\x00\x00"),
     (2, "SSH-2.0-Go"),
     (1, "MGLNDD_192.0.2.10_443"),
-    (1, "GET / HTTP/1.1 extra words"),
     (1, "t3 12.1.2"),
 ];
 
