@@ -9,10 +9,10 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Input, Start};
+use crate::config::{self, Config, Formats, Input, Start};
 use crate::detectors::bot_latency;
 use crate::engine::{About, Engine, Setup, SourceSetup};
-use crate::formats;
+use crate::formats::{self, Format, Options};
 use crate::http;
 use crate::privacy::Privacy;
 use crate::snapshot::{Section, Write};
@@ -79,7 +79,7 @@ fn source(config: &Config, source: &config::Source, privacy: &Arc<Privacy>) -> R
 
 /// What records of a format are about.
 pub fn about(config: &Config, format: &str) -> About {
-    if carries_senders(config, format) {
+    if formats::carries_senders(format, &config.formats.custom) {
         let BotSettings { latency, max_error_kinds } = bot_settings(config);
         About::Bot { latency, max_error_kinds }
     } else {
@@ -147,23 +147,16 @@ pub fn server(config: &Config) -> http::Config {
     }
 }
 
-/// A format by its name, or what is wrong with the name.
-pub fn format(_config: &Config, name: &str, _timezone: Option<&str>, privacy: &Arc<Privacy>) -> Result<Box<dyn formats::Format>, String> {
-    match name {
-        "nginx_json" => Ok(Box::new(formats::nginx_json::NginxJson::new(&Default::default()))),
-        "caddy_json" => Ok(Box::new(formats::caddy_json::CaddyJson::new(TimeZone::UTC))),
-        "traefik_json" => Ok(Box::new(formats::traefik_json::TraefikJson::new())),
-        "whatsapp_bot" => Ok(Box::new(formats::whatsapp_bot::WhatsappBot::new(privacy.clone(), TimeZone::UTC))),
-        "nginx_combined" => Ok(Box::new(formats::nginx_combined::NginxCombined::new())),
-        _ => Err(format!("{name}: no known format")),
-    }
-}
-
-fn carries_senders(_config: &Config, format: &str) -> bool {
-    format == "whatsapp_bot"
-}
-
-/// TEMP
-pub fn check(_config: &Config) -> Result<(), String> {
-    Ok(())
+/// A format by its name.
+///
+/// # Errors
+///
+/// What is wrong with the name, the zone, or the configuration of a custom format.
+pub fn format(config: &Config, name: &str, timezone: Option<&str>, privacy: &Arc<Privacy>) -> Result<Box<dyn Format>, String> {
+    let zone = match timezone {
+        Some(name) => TimeZone::get(name).map_err(|error| format!("time zone {name}: {error}"))?,
+        None => TimeZone::system(),
+    };
+    let Formats { nginx_json, custom } = &config.formats;
+    formats::by_name(name, &Options { privacy: Arc::clone(privacy), zone, nginx_json, custom }).map_err(|problems| problems.join("\n"))
 }

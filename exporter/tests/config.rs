@@ -144,7 +144,7 @@ fn values_mean_what_was_written() {
     assert_eq!(config.web.sites, ["example.org", "shop.example.org"]);
     assert_eq!(config.sources[0].max_line_bytes, 0x4000);
     assert_eq!(config.sources[1].input, Input::File { pattern: "/srv/bot/bot.log".to_owned() });
-    assert_eq!(config.formats.nginx_json["target"], "uri");
+    assert_eq!(config.formats.nginx_json.uri, "path");
     assert_eq!(config.formats.custom["mybot"].line, r"^(?P<time>\S+) (?P<message>.*)$");
     assert_eq!(config.detectors.bot_latency.forget_after_secs, 7200);
     assert!(!config.detectors.bot_errors.enabled);
@@ -219,7 +219,7 @@ fn text_that_is_not_utf8_is_refused_in_variables() {
 fn long_lists_of_sections_are_cut() {
     let sources: String = (0..70).map(|n| format!("[[sources]]\nname = 's{n}'\nfile = '/var/log/{n}'\nformat = 'apache'\n")).collect();
     assert_eq!(said_of(sources, &[]), "hostwarden.toml:1: sources: has 70 entries; keep at most 64\n");
-    let formats: String = (0..70).map(|n| format!("[formats.custom.f{n}]\nkind = 'bot'\nline = 'x'\n")).collect();
+    let formats: String = (0..70).map(|n| format!("[formats.custom.f{n}]\nkind = 'bot'\nline = '(?<time>x)'\n")).collect();
     assert_eq!(said_of(formats, &[]), "hostwarden.toml:1: formats.custom: has 70 sections; keep at most 64\n");
 }
 

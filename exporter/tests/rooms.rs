@@ -80,6 +80,7 @@ const ROOMS: &[Room] = &[
             "event",
             "formats",
             "http",
+            "metrics",
             "notifiers",
             "policy",
             "privacy",

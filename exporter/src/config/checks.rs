@@ -1,11 +1,14 @@
 //! What must hold among settings that are fine one by one. Each check looks at everything, so that no problem hides another.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::reader::{Place, Reader};
 use super::secret::weakness;
 use super::values::{Wrong, wrong};
 use super::{Config, Tls, files, sources};
+use crate::formats::custom;
+use crate::metrics::http::SERIES_PER_SITE;
 use crate::privacy::{ClientMode, SenderMode};
 
 /// How a secret is made.
@@ -70,10 +73,39 @@ pub(super) fn check(config: &Config, reader: &mut Reader) {
         reader.problem("server.bearer_token", what, "set it (or bearer_token_file), or listen on 127.0.0.1 only");
     }
     check_salt(config, reader);
+    check_custom_formats(config, reader);
+    check_series(config, reader);
     let replies = &config.detectors.bot_latency;
     if replies.forget_after_secs <= replies.unanswered_after_secs {
         let remedy = format!("write more than unanswered_after_secs, which is {}", replies.unanswered_after_secs);
         reader.problem("detectors.bot_latency.forget_after_secs", format!("{} is too short", replies.forget_after_secs), remedy);
+    }
+}
+
+/// Reports what the custom formats' own check finds: patterns that are none, groups that are missing or not known.
+fn check_custom_formats(config: &Config, reader: &mut Reader) {
+    for (name, format) in config.formats.custom.iter().filter(|(_, format)| !format.kind.is_empty() && !format.line.is_empty()) {
+        let privacy = crate::privacy::Privacy::new(SenderMode::Agg, ClientMode::Full, b"", 0);
+        let problems = custom::Format::new(format, Arc::new(privacy), jiff::tz::TimeZone::UTC).err().unwrap_or_default();
+        for problem in problems {
+            let (key, text) = problem.split_once(": ").unwrap_or(("line", &problem));
+            let (what, remedy) = text.split_once("; ").unwrap_or((text, "see docs/formats.md"));
+            reader.problem(&format!("formats.custom.{name}.{key}"), what.to_owned(), remedy.to_owned());
+        }
+    }
+}
+
+/// The most series that sites may make: a page stays under 5,000 with all else on it.
+const MAX_SITE_SERIES: usize = 4_500;
+
+/// Reports sites that would make the page too large for a scrape.
+fn check_series(config: &Config, reader: &mut Reader) {
+    let logs = config.sources.iter().filter(|source| !sources::carries_senders(&source.format, &config.formats.custom)).count();
+    let sites = config.web.sites.len() + 1;
+    if logs * sites * SERIES_PER_SITE > MAX_SITE_SERIES {
+        let what = format!("{} names times {logs} web logs would make a page of {} series", sites - 1, logs * sites * SERIES_PER_SITE);
+        let most = (MAX_SITE_SERIES / (logs * SERIES_PER_SITE)).saturating_sub(1);
+        reader.problem("web.sites", what, format!("name at most {most} of them, or fewer logs; all other hosts are counted as \"other\""));
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
 
 mod checks;
@@ -151,27 +152,10 @@ pub enum Start {
 /// Log formats that need settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Formats {
-    /// For `nginx_json`: meaning to the name of the JSON field that carries it. Only what differs from the usual names.
-    pub nginx_json: BTreeMap<String, String>,
+    /// The field names of `nginx_json`.
+    pub nginx_json: nginx_json::Fields,
     /// Formats made of named groups, by name.
-    pub custom: BTreeMap<String, CustomFormat>,
-}
-
-/// A format made of named groups. The patterns are as typed.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct CustomFormat {
-    /// What its events are.
-    pub kind: String,
-    /// The pattern of a line.
-    pub line: String,
-    /// The pattern that marks an incoming message.
-    pub incoming: Option<String>,
-    /// The pattern that marks an outgoing message.
-    pub outgoing: Option<String>,
-    /// How times are written.
-    pub time_format: Option<String>,
-    /// The pattern of lines that belong to the record before them.
-    pub continuation: Option<String>,
+    pub custom: BTreeMap<String, custom::Config>,
 }
 
 /// What looks at the events.

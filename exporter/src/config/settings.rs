@@ -9,23 +9,8 @@ use super::parse::{directory, file, likely_address, listen_address, network, not
 use super::secrets::Names;
 use super::section::Section;
 use super::{BotErrors, BotLatency, Config, Detectors, Formats, Log, LogFormat, MAX_SITES, Privacy, Server, State, Web, sources};
+use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
-
-/// What a JSON access log may say: our word for it, and a field name for example.
-const JSON_FIELDS: &[(&str, &str, &str)] = &[
-    ("peer", "remote_addr", "The JSON field with who connected."),
-    ("forwarded_for", "x_forwarded_for", "The JSON field with the X-Forwarded-For header."),
-    ("time", "time_iso8601", "The JSON field with the time."),
-    ("method", "request_method", "The JSON field with the method."),
-    ("target", "request_uri", "The JSON field with path and query."),
-    ("status", "status", "The JSON field with the status code."),
-    ("bytes", "bytes_sent", "The JSON field with the bytes sent."),
-    ("duration", "request_time", "The JSON field with the time taken, in seconds."),
-    ("host", "host", "The JSON field with the host asked for."),
-    ("referer", "http_referer", "The JSON field with the Referer header."),
-    ("user_agent", "http_user_agent", "The JSON field with the User-Agent header."),
-    ("country", "geoip_country_code", "The JSON field with the country's ISO code."),
-];
 
 /// Reads everything.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
@@ -38,12 +23,11 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     let web = root.section("web", "What is known about the web servers.", web);
     let mut sources = sources::read(root);
     let formats = root.section("formats", "Log formats that need settings.", |formats| Formats {
-        nginx_json: formats.section("nginx_json", "Field names of nginx_json that differ from the usual ones.", |fields| {
-            let field = |&(name, example, doc): &(&'static str, &str, &'static str)| {
-                fields.optional(name, example, doc, not_empty).map(|field| (name.to_owned(), field))
-            };
-            JSON_FIELDS.iter().filter_map(field).collect()
-        }),
+        nginx_json: formats.section(
+            "nginx_json",
+            "Field names of nginx_json; of several, divided by commas, the first with a value counts.",
+            json_fields,
+        ),
         custom: sources::read_custom(formats),
     });
     sources::check_formats(root.reader, &mut sources, &formats.custom);
@@ -65,6 +49,26 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         formats,
         detectors,
         log,
+    }
+}
+
+fn json_fields(fields: &mut Section<'_, '_>) -> Fields {
+    let usual = Fields::default();
+    let mut field = |name, usual: &str, doc| fields.text(name, usual, doc, not_empty);
+    Fields {
+        client: field("client", &usual.client, "Who connected."),
+        time: field("time", &usual.time, "The time."),
+        request: field("request", &usual.request, "The whole request line; preferred to method and uri."),
+        method: field("method", &usual.method, "The method."),
+        uri: field("uri", &usual.uri, "Path and query."),
+        status: field("status", &usual.status, "The status code."),
+        bytes: field("bytes", &usual.bytes, "The bytes sent."),
+        duration: field("duration", &usual.duration, "The time taken, in seconds."),
+        host: field("host", &usual.host, "The host asked for."),
+        referer: field("referer", &usual.referer, "The Referer header."),
+        user_agent: field("user_agent", &usual.user_agent, "The User-Agent header."),
+        forwarded_for: field("forwarded_for", &usual.forwarded_for, "The X-Forwarded-For header."),
+        country: field("country", &usual.country, "The client's country, as an ISO code."),
     }
 }
 

@@ -7,16 +7,14 @@ use super::parse::{file_pattern, label_name, not_empty, timezone};
 use super::reader::{Place, Reader};
 use super::section::Section;
 use super::values::{Wrong, wrong};
-use super::{CustomFormat, Input, Source, Start};
+use super::{Input, Source, Start};
+use crate::formats::{self, custom};
 
 /// The formats of this version that have names of their own.
-const FORMATS: &[&str] = &["nginx_combined", "nginx_json", "apache", "caddy_json", "traefik_json", "whatsapp_bot"];
+const FORMATS: &[&str] = &formats::NAMES;
 
 /// The names again, for the reference.
 const FORMAT_DOC: &str = "nginx_combined, nginx_json, apache, caddy_json, traefik_json, whatsapp_bot, or custom.NAME.";
-
-/// Those of them whose records name senders.
-const BOT_FORMATS: &[&str] = &["whatsapp_bot"];
 
 /// The kind of a custom format whose records name senders.
 const BOT_KIND: &str = "bot";
@@ -68,7 +66,7 @@ fn read_one(section: &mut Section<'_, '_>) -> Source {
 }
 
 /// Reports formats that are not known; the nearest name goes on in their place.
-pub(super) fn check_formats(reader: &mut Reader, sources: &mut [(String, Source)], custom: &BTreeMap<String, CustomFormat>) {
+pub(super) fn check_formats(reader: &mut Reader, sources: &mut [(String, Source)], custom: &BTreeMap<String, custom::Config>) {
     let known: Vec<String> =
         FORMATS.iter().map(|name| (*name).to_owned()).chain(custom.keys().map(|name| format!("{CUSTOM}{name}"))).collect();
     for (path, source) in sources.iter_mut().filter(|(_, source)| !source.format.is_empty() && !known.contains(&source.format)) {
@@ -87,14 +85,14 @@ pub(super) fn check_formats(reader: &mut Reader, sources: &mut [(String, Source)
 }
 
 /// Whether records of this format name senders.
-pub(super) fn carries_senders(format: &str, custom: &BTreeMap<String, CustomFormat>) -> bool {
+pub(super) fn carries_senders(format: &str, custom: &BTreeMap<String, custom::Config>) -> bool {
     // A kind that is not known is taken for what it looks like: the format's own check reports it.
-    let is_bot = |format: &CustomFormat| nearest(&format.kind, [BOT_KIND]).is_some();
-    BOT_FORMATS.contains(&format) || format.strip_prefix(CUSTOM).and_then(|name| custom.get(name)).is_some_and(is_bot)
+    let is_bot = |format: &custom::Config| nearest(&format.kind, [BOT_KIND]).is_some();
+    formats::carries_senders(format, custom) || format.strip_prefix(CUSTOM).and_then(|name| custom.get(name)).is_some_and(is_bot)
 }
 
 /// Reads `[formats.custom.NAME]`; the patterns are looked at by those who compile them.
-pub(super) fn read_custom(formats: &mut Section<'_, '_>) -> BTreeMap<String, CustomFormat> {
+pub(super) fn read_custom(formats: &mut Section<'_, '_>) -> BTreeMap<String, custom::Config> {
     let doc = "A log format of your own, made of named groups: a source uses it as custom.NAME.";
     formats.named("custom", "mybot", MAX_CUSTOM, doc, |section, name| {
         if let Err(Wrong { what, remedy }) = label_name(name) {
@@ -104,13 +102,25 @@ pub(super) fn read_custom(formats: &mut Section<'_, '_>) -> BTreeMap<String, Cus
         let example = r"^(?P<time>\S+ \S+) (?P<level>[A-Z]+) (?P<message>.*)$";
         let line = section.required("line", example, "The regular expression of a line, with named groups.", not_empty);
         let mut pattern = |name, example, doc| section.optional(name, example, doc, not_empty);
-        CustomFormat {
+        custom::Config {
             kind: kind.unwrap_or_default(),
             line: line.unwrap_or_default(),
-            incoming: pattern("incoming", r"^from (?P<sender>\S+)", "The regular expression of a message from a customer."),
-            outgoing: pattern("outgoing", r"^sent to (?P<sender>\S+)", "The regular expression of a message to a customer."),
-            time_format: pattern("time_format", "%Y-%m-%d %H:%M:%S", "How times are written (strftime)."),
-            continuation: pattern("continuation", r"^\s", "The regular expression of lines that belong to the record before them."),
+            incoming: pattern("incoming", r"^from (?P<sender>\S+)", "The regular expression of a message from a customer.")
+                .unwrap_or_default(),
+            outgoing: pattern("outgoing", r"^sent to (?P<sender>\S+)", "The regular expression of a message to a customer.")
+                .unwrap_or_default(),
+            time_format: pattern(
+                "time_format",
+                "%Y-%m-%d %H:%M:%S",
+                "How times are written (strptime); without it the usual ways are tried.",
+            )
+            .unwrap_or_default(),
+            continuation: pattern(
+                "continuation",
+                "indent",
+                "Lines that belong to the record before: \"indent\", or a regular expression. Without it: all that do not match.",
+            )
+            .unwrap_or_default(),
         }
     })
 }
@@ -138,12 +148,12 @@ mod tests {
     #[test]
     fn the_reference_names_every_format() {
         assert_eq!(FORMAT_DOC, format!("{}, or {CUSTOM}NAME.", FORMATS.join(", ")));
-        assert!(BOT_FORMATS.iter().all(|name| FORMATS.contains(name)));
     }
 
     #[test]
     fn bots_carry_senders() {
-        let custom = |kind: &str| BTreeMap::from([("own".to_owned(), CustomFormat { kind: kind.to_owned(), ..CustomFormat::default() })]);
+        let custom =
+            |kind: &str| BTreeMap::from([("own".to_owned(), custom::Config { kind: kind.to_owned(), ..custom::Config::default() })]);
         assert!(carries_senders("whatsapp_bot", &custom("http")));
         assert!(carries_senders("custom.own", &custom("bot")) && carries_senders("custom.own", &custom("bott")));
         assert!(!carries_senders("custom.own", &custom("http")) && !carries_senders("custom.other", &custom("bot")));
