@@ -79,30 +79,16 @@ fn source(config: &Config, source: &config::Source, privacy: &Arc<Privacy>) -> R
 
 /// What records of a format are about.
 pub fn about(config: &Config, format: &str) -> About {
-    if formats::carries_senders(format, &config.formats.custom) {
-        let BotSettings { latency, max_error_kinds } = bot_settings(config);
-        About::Bot { latency, max_error_kinds }
-    } else {
-        About::Web { sites: config.web.sites.clone().into() }
+    if !formats::carries_senders(format, &config.formats.custom) {
+        return About::Web { sites: config.web.sites.clone().into() };
     }
-}
-
-struct BotSettings {
-    latency: bot_latency::Config,
-    max_error_kinds: NonZeroUsize,
-}
-
-fn bot_settings(config: &Config) -> BotSettings {
-    let latency = &config.detectors.bot_latency;
-    let at_least_one = |number| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
-    BotSettings {
-        latency: bot_latency::Config {
-            unanswered_after: Duration::from_secs(latency.unanswered_after_secs),
-            forget_after: Duration::from_secs(latency.forget_after_secs),
-            max_senders: at_least_one(latency.max_senders),
-        },
-        max_error_kinds: at_least_one(config.detectors.bot_errors.max_kinds),
-    }
+    let (latency, errors) = (&config.detectors.bot_latency, &config.detectors.bot_errors);
+    let latency = latency.enabled.then(|| bot_latency::Config {
+        unanswered_after: Duration::from_secs(latency.unanswered_after_secs),
+        forget_after: Duration::from_secs(latency.forget_after_secs),
+        max_senders: NonZeroUsize::new(latency.max_senders).unwrap_or(NonZeroUsize::MIN),
+    });
+    About::Bot { latency, max_error_kinds: NonZeroUsize::new(errors.max_kinds).filter(|_| errors.enabled) }
 }
 
 /// How people are shown. Without a salt nothing is shown by pseudonym; `key` then pairs a sender's messages.

@@ -1,5 +1,6 @@
 //! Runs every format over `tests/formats/<format>/*.log` and compares with the `.expected` beside it (`BLESS=1` rewrites it), and checks
 //! what must hold of any bytes.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

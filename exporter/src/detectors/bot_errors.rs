@@ -35,20 +35,20 @@ pub struct RecentError {
 
 /// Which kinds of error a bot has had.
 pub struct BotErrors {
-    kinds: LruCache<u64, ()>,
+    /// `None`: kinds are not told apart.
+    kinds: Option<LruCache<u64, ()>>,
     evicted: u64,
     recent: VecDeque<RecentError>,
 }
 
 impl BotErrors {
-    /// Remembers `max_kinds` kinds; takes up what was saved.
-    pub fn new(max_kinds: NonZeroUsize, saved: Option<&Section>) -> Self {
+    /// Remembers `max_kinds` kinds, or none; takes up what was saved.
+    pub fn new(max_kinds: Option<NonZeroUsize>, saved: Option<&Section>) -> Self {
         let saved = json(saved);
-        let mut kinds = LruCache::new(max_kinds);
-        let known = saved["kinds"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64);
-        known.for_each(|kind| {
-            kinds.put(kind, ());
-        });
+        let mut kinds = max_kinds.map(LruCache::new);
+        for kind in saved["kinds"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64) {
+            kinds.as_mut().map(|kinds| kinds.put(kind, ()));
+        }
         let mut recent: VecDeque<RecentError> = serde_json::from_value(saved["recent"].clone()).unwrap_or_default();
         recent.truncate(MAX_RECENT);
         Self { kinds, evicted: saved["evicted"].as_u64().unwrap_or(0), recent }
@@ -56,14 +56,15 @@ impl BotErrors {
 
     /// The kind of `error` if it is met for the first time.
     pub fn new_kind(&mut self, error: &BotError<'_>) -> Option<String> {
+        let kinds = self.kinds.as_mut()?;
         let kind = kind(error.summary);
         let mut fingerprint = [0; 8];
         fingerprint.copy_from_slice(&Sha256::digest(kind.as_bytes())[..8]);
         let fingerprint = u64::from_be_bytes(fingerprint);
-        if self.kinds.get(&fingerprint).is_some() {
+        if kinds.get(&fingerprint).is_some() {
             return None;
         }
-        self.evicted += u64::from(self.kinds.push(fingerprint, ()).is_some());
+        self.evicted += u64::from(kinds.push(fingerprint, ()).is_some());
         Some(kind)
     }
 
@@ -80,12 +81,12 @@ impl BotErrors {
 
     /// Kinds remembered, and how many were dropped for new ones.
     pub fn fill(&self) -> (usize, u64) {
-        (self.kinds.len(), self.evicted)
+        (self.kinds.as_ref().map_or(0, LruCache::len), self.evicted)
     }
 
     /// For [`BotErrors::new`].
     pub fn save(&self) -> Vec<u8> {
-        let kinds: Vec<u64> = self.kinds.iter().rev().map(|(kind, ())| *kind).collect();
+        let kinds: Vec<u64> = self.kinds.iter().flat_map(|kinds| kinds.iter().rev()).map(|(kind, ())| *kind).collect();
         json!({ "kinds": kinds, "evicted": self.evicted, "recent": self.recent }).to_string().into_bytes()
     }
 }
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn numbers_ids_and_addresses_make_no_new_kind() {
-        let mut errors = BotErrors::new(NonZeroUsize::new(100).unwrap(), None);
+        let mut errors = BotErrors::new(NonZeroUsize::new(100), None);
         for (summary, new) in [
             ("could not save order Mh8l8WSME8: deadlock victim, retry 1/3", true),
             ("could not save order aBcDeFgHkL: deadlock victim, retry 2/3", false),
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_kinds_is_bounded_and_counted() {
-        let mut errors = BotErrors::new(NonZeroUsize::new(10).unwrap(), None);
+        let mut errors = BotErrors::new(NonZeroUsize::new(10), None);
         for n in 0..100_u8 {
             let word: String = [b'a' + n / 26, b'a' + n % 26].iter().map(|&b| b as char).collect();
             assert!(errors.new_kind(&error(&word)).is_some());
@@ -202,13 +203,13 @@ mod tests {
 
     #[test]
     fn saved_is_loaded() {
-        let mut errors = BotErrors::new(NonZeroUsize::new(10).unwrap(), None);
+        let mut errors = BotErrors::new(NonZeroUsize::new(10), None);
         errors.new_kind(&error("a failed"));
         for n in 0..60 {
             errors.keep(RecentError { at: Timestamp::from_secs(n), kind: "error".into(), summary: "s".into(), context: "c".into() });
         }
         let section = vec![errors.save()];
-        let mut again = BotErrors::new(NonZeroUsize::new(10).unwrap(), Some(&section));
+        let mut again = BotErrors::new(NonZeroUsize::new(10), Some(&section));
         assert!(again.new_kind(&error("a failed")).is_none());
         assert_eq!(again.recent().count(), MAX_RECENT);
         assert_eq!(again.recent().next().unwrap().at, Timestamp::from_secs(59));

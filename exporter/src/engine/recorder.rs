@@ -56,8 +56,9 @@ impl Recorder<'_> {
             }
             (Event::BotMessage(message), Subject::Bot(bot)) => {
                 bot.metrics.message(message.direction);
-                let metrics = &mut bot.metrics;
-                bot.latency.message(at, message, |micros| metrics.reply(at, micros));
+                if let Some(latency) = &mut bot.latency {
+                    latency.message(at, message, |micros| bot.metrics.reply(at, micros));
+                }
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
             // A custom format gives events of its own kind only; another kind has nowhere to be counted.

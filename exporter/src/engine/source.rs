@@ -43,10 +43,10 @@ pub enum About {
     },
     /// A bot.
     Bot {
-        /// For pairing replies.
-        latency: bot_latency::Config,
-        /// The most kinds of error remembered.
-        max_error_kinds: NonZeroUsize,
+        /// For pairing replies; `None`: not wanted.
+        latency: Option<bot_latency::Config>,
+        /// The most kinds of error remembered; `None`: not told apart.
+        max_error_kinds: Option<NonZeroUsize>,
     },
 }
 
@@ -62,7 +62,7 @@ pub enum Subject {
 pub struct BotSubject {
     /// Its counters.
     pub metrics: bot::Bot,
-    pub(super) latency: BotLatency,
+    pub(super) latency: Option<BotLatency>,
     pub(super) errors: BotErrors,
     max_error_kinds: usize,
     max_senders: usize,
@@ -100,10 +100,11 @@ impl Source {
                 metrics.load(&section["bot"]);
                 Subject::Bot(Box::new(BotSubject {
                     metrics,
-                    max_senders: latency.max_senders.get(),
-                    latency: BotLatency::new(latency, senders_section(&name), saved.get(&senders_section(&name))),
+                    max_senders: latency.as_ref().map_or(0, |latency| latency.max_senders.get()),
+                    latency: latency
+                        .map(|latency| BotLatency::new(latency, senders_section(&name), saved.get(&senders_section(&name)))),
                     errors: BotErrors::new(max_error_kinds, saved.get(&errors_section(&name))),
-                    max_error_kinds: max_error_kinds.get(),
+                    max_error_kinds: max_error_kinds.map_or(0, NonZeroUsize::get),
                 }))
             }
         };
@@ -170,8 +171,10 @@ impl Source {
         if self.format.is_open() && now.since(self.last_lines) >= OPEN_RECORD {
             self.flush(now, proxies, privacy, own, actions);
         }
-        if let Subject::Bot(bot) = &mut self.subject {
-            bot.latency.on_tick(now);
+        if let Subject::Bot(bot) = &mut self.subject
+            && let Some(latency) = &mut bot.latency
+        {
+            latency.on_tick(now);
         }
     }
 
@@ -196,7 +199,10 @@ impl Source {
         self.counters.show(&self.name, page);
         match &self.subject {
             Subject::Web(http) => http.show(&self.name, now, page),
-            Subject::Bot(bot) => bot.metrics.show(&self.name, now, bot.latency.senders(now), page),
+            Subject::Bot(bot) => {
+                let senders = bot.latency.as_ref().map(|latency| latency.senders(now));
+                bot.metrics.show(&self.name, now, senders.unwrap_or_default(), page);
+            }
         }
     }
 
@@ -209,7 +215,8 @@ impl Source {
 
     pub(super) fn tables(&self) -> Vec<Table> {
         let Subject::Bot(bot) = &self.subject else { return Vec::new() };
-        let ((senders, evicted_senders), (kinds, evicted_kinds)) = (bot.latency.fill(), bot.errors.fill());
+        let (senders, evicted_senders) = bot.latency.as_ref().map(BotLatency::fill).unwrap_or_default();
+        let (kinds, evicted_kinds) = bot.errors.fill();
         vec![
             Table { name: "senders", tracked: senders, limit: bot.max_senders, evicted: evicted_senders },
             Table { name: "error_kinds", tracked: kinds, limit: bot.max_error_kinds, evicted: evicted_kinds },
@@ -259,7 +266,7 @@ impl Source {
             Subject::Web(http) => section["http"] = http.save(),
             Subject::Bot(bot) => {
                 section["bot"] = bot.metrics.save();
-                writes.extend(bot.latency.save());
+                writes.extend(bot.latency.as_mut().and_then(BotLatency::save));
                 writes.extend(unchanged.put(errors_section(&self.name), bot.errors.save()));
             }
         }
@@ -274,8 +281,10 @@ impl Source {
     /// After a commit that failed.
     pub(super) fn save_all_again(&mut self) {
         self.subject.window().mark_all_changed();
-        if let Subject::Bot(bot) = &mut self.subject {
-            bot.latency.save_all_again();
+        if let Subject::Bot(bot) = &mut self.subject
+            && let Some(latency) = &mut bot.latency
+        {
+            latency.save_all_again();
         }
     }
 }
