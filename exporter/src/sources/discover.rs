@@ -250,8 +250,9 @@ impl FileSource {
         for id in siblings.iter().rev() {
             chain.extend(self.open.iter().filter(|(_, file)| is_sibling(id, file)).map(|(key, _)| *key));
         }
-        // Its predecessor may still count as live: the newest is meant.
-        chain.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
+        // A predecessor may still count as live: the newest is meant, unless it is known better by now.
+        let newest = self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key);
+        chain.extend(newest.filter(|key| !chain.contains(key)));
         for (index, key) in chain.iter().enumerate() {
             let position = |key: &u64| self.order.iter().position(|placed| placed == key);
             if position(key).is_none() {
