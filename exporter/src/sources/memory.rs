@@ -102,9 +102,9 @@ impl Memory {
         self.known.iter().filter(|(key, known)| Some(**key) != but && known.path == path).map(|(_, known)| known.modified).max()
     }
 
-    /// Files with something left to read, as far as is known, with their paths.
-    pub(super) fn unfinished(&self) -> Vec<(u64, String)> {
-        self.known.iter().filter(|(_, known)| !known.finished).map(|(key, known)| (*key, known.path.clone())).collect()
+    /// Files with something left to read, as far as is known.
+    pub(super) fn unfinished(&self) -> Vec<u64> {
+        self.known.iter().filter(|(_, known)| !known.finished).map(|(key, _)| *key).collect()
     }
 
     /// Which remembered file this is: by its inode, else by its content. `print` gives what is known of a file beyond its bookmark;
