@@ -204,7 +204,12 @@ impl FileSource {
                     shorter.push((key, content));
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
-                Ok(Kinship::None) => {}
+                // Written to late, after it had been rotated away empty.
+                Ok(Kinship::None) => {
+                    if let Some(key) = self.memory.blank(&content, &path) {
+                        self.take_up(key, content, lane, now);
+                    }
+                }
                 Err(_) => all_seen = false,
             }
         }

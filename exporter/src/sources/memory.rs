@@ -136,6 +136,14 @@ impl Memory {
         Ok(None)
     }
 
+    /// The file under this path that was empty and had this inode.
+    pub(super) fn blank(&self, content: &Content, path: &str) -> Option<u64> {
+        let is_it = |known: &Bookmark| {
+            known.head_bytes == 0 && known.path == path && (known.device, known.inode) == (content.device, content.inode)
+        };
+        self.known.iter().find(|(_, known)| is_it(known)).map(|(key, _)| *key)
+    }
+
     /// A batch with all that was not told yet.
     pub(super) fn take_batch(&mut self) -> Batch {
         Batch {
