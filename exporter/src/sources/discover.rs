@@ -56,11 +56,17 @@ impl FileSource {
     pub(super) fn relocate(&mut self) -> BTreeSet<u64> {
         let mut unreadable = BTreeSet::new();
         let mut listings: HashMap<PathBuf, Result<Listing, Error>> = HashMap::new();
-        for (key, path) in self.memory.unfinished() {
-            if self.open.contains_key(&key) {
-                continue;
-            }
-            let Some(bookmark) = self.memory.get(key).cloned() else { continue };
+        let mut unfinished: Vec<(u64, Bookmark)> = self
+            .memory
+            .unfinished()
+            .into_iter()
+            .filter(|key| !self.open.contains_key(key))
+            .filter_map(|key| Some((key, self.memory.get(key)?.clone())))
+            .collect();
+        // Who can prove it comes first.
+        unfinished.sort_by_key(|(key, bookmark)| (bookmark.head_bytes == 0, std::cmp::Reverse(*key)));
+        for (key, bookmark) in unfinished {
+            let path = bookmark.path.clone();
             let directory = Path::new(&path).parent().unwrap_or(Path::new("/")).to_owned();
             let outcome = match listings.entry(directory.clone()).or_insert_with(|| list(&directory)) {
                 Ok(listing) => find_inode(listing, &bookmark),
@@ -72,6 +78,8 @@ impl FileSource {
             };
             let lane = self.lane(Path::new(&path), None);
             match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane)).transpose()) {
+                // An empty file left its inode to this one.
+                Ok(Some(file)) if self.open_key(&file.content).is_some() => self.memory.forget(key),
                 Ok(Some(file)) => self.follow(key, file),
                 Ok(None) => {}
                 Err(_) => {
@@ -84,13 +92,13 @@ impl FileSource {
 
     /// Looks for remembered files that are not where they were, and gives up those that are nowhere.
     pub(super) fn search_missing(&mut self, now: Timestamp, unreadable: &BTreeSet<u64>) {
-        for (key, path) in self.memory.unfinished() {
+        for key in self.memory.unfinished() {
+            let Some(path) = self.memory.get(key).map(|known| PathBuf::from(&known.path)) else { continue };
             if self.open.contains_key(&key) || unreadable.contains(&key) {
                 continue;
             }
             let first = !self.missing.contains_key(&key);
             let since = *self.missing.entry(key).or_insert(now);
-            let path = PathBuf::from(path);
             let replaced = self.open.values().any(|file| file.role == Role::Live && file.path == path);
             // A log whose directory is not there yet may come with it: nothing is given up at once unless there is a successor.
             let overdue = now.since(since) >= GRACE;
@@ -196,7 +204,12 @@ impl FileSource {
                     shorter.push((key, content));
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
-                Ok(Kinship::None) => {}
+                // Written to late, after it had been rotated away empty.
+                Ok(Kinship::None) => {
+                    if let Some(key) = self.memory.blank(&content, &path) {
+                        self.take_up(key, content, lane, now);
+                    }
+                }
                 Err(_) => all_seen = false,
             }
         }
@@ -250,8 +263,9 @@ impl FileSource {
         for id in siblings.iter().rev() {
             chain.extend(self.open.iter().filter(|(_, file)| is_sibling(id, file)).map(|(key, _)| *key));
         }
-        // Its predecessor may still count as live: the newest is meant.
-        chain.extend(self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key));
+        // A predecessor may still count as live: the newest is meant, unless it is known better by now.
+        let newest = self.open.iter().rev().find(|(_, file)| file.role == Role::Live && file.path == live).map(|(key, _)| *key);
+        chain.extend(newest.filter(|key| !chain.contains(key)));
         for (index, key) in chain.iter().enumerate() {
             let position = |key: &u64| self.order.iter().position(|placed| placed == key);
             if position(key).is_none() {
@@ -293,7 +307,10 @@ impl FileSource {
 
     /// Whether a file that was followed under this path is still to be found.
     fn is_wanting(&self, path: &str) -> bool {
-        self.memory.unfinished().iter().any(|(key, known)| known == path && !self.open.contains_key(key))
+        self.memory
+            .unfinished()
+            .iter()
+            .any(|key| !self.open.contains_key(key) && self.memory.get(*key).is_some_and(|known| known.path == path))
     }
 
     /// What was written to after this time and is not known was never seen.

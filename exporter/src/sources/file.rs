@@ -46,6 +46,10 @@ pub struct FileSource {
     share: u64,
     more: bool,
     looked_at: Timestamp,
+    /// This turn began with a look around.
+    looking: bool,
+    /// A file was found changed: the next turn begins with a look.
+    doubtful: bool,
 }
 
 /// What a name leads to.
@@ -83,6 +87,8 @@ impl FileSource {
             share: SHARE_BYTES,
             more: false,
             looked_at: Timestamp::default(),
+            looking: false,
+            doubtful: false,
             config,
         }
     }
@@ -96,9 +102,11 @@ impl FileSource {
     /// One turn: finds files, notices rotation, and reads a bounded share. Never waits. `emit` gives `false` when nobody wants batches
     /// any more: then the turn ends at once.
     pub fn poll(&mut self, now: Timestamp, emit: &mut dyn FnMut(Batch) -> bool) -> Poll {
-        if !self.more || now < self.looked_at || now.since(self.looked_at) >= LOOK_EVERY {
+        self.looking = !self.more || self.doubtful || now < self.looked_at || now.since(self.looked_at) >= LOOK_EVERY;
+        if self.looking {
             self.look(now);
             self.looked_at = now;
+            self.doubtful = false;
         }
         let alive = self.read(now, emit) && self.tell(emit);
         Poll { more: self.more && alive, targets_changed: std::mem::take(&mut self.targets_changed) }
@@ -144,9 +152,13 @@ impl FileSource {
                 Ok(Step::Passed(bytes)) => *budget = budget.saturating_sub(bytes.max(1)),
                 Ok(Step::End) => return self.at_end(key, now, emit),
                 Ok(Step::Changed) => {
-                    // Whatever comes to light must be read before this file goes on.
+                    // Whatever comes to light must be read before this file goes on. It is judged right after a look: perhaps it
+                    // is not where it was any more.
                     *budget = 0;
-                    if let Err(problem) = self.changed(key, now) {
+                    self.doubtful = true;
+                    if self.looking
+                        && let Err(problem) = self.changed(key, now)
+                    {
                         self.read_problem = Some(problem);
                     }
                 }

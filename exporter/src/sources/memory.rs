@@ -102,9 +102,9 @@ impl Memory {
         self.known.iter().filter(|(key, known)| Some(**key) != but && known.path == path).map(|(_, known)| known.modified).max()
     }
 
-    /// Files with something left to read, as far as is known, with their paths.
-    pub(super) fn unfinished(&self) -> Vec<(u64, String)> {
-        self.known.iter().filter(|(_, known)| !known.finished).map(|(key, known)| (*key, known.path.clone())).collect()
+    /// Files with something left to read, as far as is known.
+    pub(super) fn unfinished(&self) -> Vec<u64> {
+        self.known.iter().filter(|(_, known)| !known.finished).map(|(key, _)| *key).collect()
     }
 
     /// Which remembered file this is: by its inode, else by its content. `print` gives what is known of a file beyond its bookmark;
@@ -134,6 +134,14 @@ impl Memory {
             }
         }
         Ok(None)
+    }
+
+    /// The file under this path that was empty and had this inode.
+    pub(super) fn blank(&self, content: &Content, path: &str) -> Option<u64> {
+        let is_it = |known: &Bookmark| {
+            known.head_bytes == 0 && known.path == path && (known.device, known.inode) == (content.device, content.inode)
+        };
+        self.known.iter().find(|(_, known)| is_it(known)).map(|(key, _)| *key)
     }
 
     /// A batch with all that was not told yet.
