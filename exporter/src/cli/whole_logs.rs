@@ -65,6 +65,9 @@ pub(super) fn batches(mut log: impl Read, mut take: impl FnMut(Vec<u8>, u64, u64
             have = filled;
         }
         if read == 0 {
+            if skipped > 0 {
+                take(Vec::new(), 0, skipped)?;
+            }
             return Ok(());
         }
     }

@@ -101,8 +101,7 @@ impl Source {
                 Subject::Bot(Box::new(BotSubject {
                     metrics,
                     max_senders: latency.as_ref().map_or(0, |latency| latency.max_senders.get()),
-                    latency: latency
-                        .map(|latency| BotLatency::new(latency, senders_section(&name), saved.get(&senders_section(&name)))),
+                    latency: latency.map(|latency| BotLatency::new(latency, senders_section(&name), saved.get(&senders_section(&name)))),
                     errors: BotErrors::new(max_error_kinds, saved.get(&errors_section(&name))),
                     max_error_kinds: max_error_kinds.map_or(0, NonZeroUsize::get),
                 }))
