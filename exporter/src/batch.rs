@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! What a source hands to the engine: lines, and how far it is when they are counted. One batch is applied whole, so that bookmarks
 //! and counters never come apart.
 
@@ -53,7 +54,7 @@ pub struct Status {
 /// A place in a file, and what tells that file from any other. Plain data: saved by the engine, understood by `sources/`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Bookmark {
-    /// The path that the file was followed under.
+    /// The path that the file was followed under, symbolic links resolved.
     pub path: String,
     /// Device number.
     pub device: u64,
@@ -61,7 +62,7 @@ pub struct Bookmark {
     pub inode: u64,
     /// Bytes read, counted in the uncompressed log; always behind a line end (or at the end of a file that is gone).
     pub offset: u64,
-    /// How many of the file's first bytes `head_hash` covers.
+    /// How many of the file's first bytes `head_hash` covers; zeros before them do not count.
     pub head_bytes: u64,
     /// Fingerprint of the file's first bytes.
     pub head_hash: u64,

@@ -11,8 +11,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::batch::{Batch, Bookmark};
-use crate::detectors::bot_errors::RecentError;
-use crate::event::Timestamp;
+use crate::event::{Timestamp, rfc3339, rfc3339_or_null};
 use crate::finding::Finding;
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
@@ -47,6 +46,8 @@ pub struct Setup {
     pub saved: BTreeMap<String, Section>,
     /// Whether a state could not be read and was kept aside.
     pub set_aside: bool,
+    /// Goes into the first commit.
+    pub first_writes: Vec<Write>,
 }
 
 /// Who asked: given back with the answer.
@@ -107,7 +108,7 @@ pub enum Answer {
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct SourceView {
     /// Its name.
-    pub source: String,
+    pub name: String,
     /// What it reads.
     pub file: String,
     /// Its format.
@@ -130,20 +131,27 @@ pub struct SourceView {
     pub skipped: u64,
     /// Records that were malformed.
     pub malformed: u64,
-    /// When the newest record happened, in seconds since the epoch.
-    pub last_record_timestamp_seconds: Option<f64>,
+    /// When the newest record happened.
+    #[serde(serialize_with = "rfc3339_or_null")]
+    pub last_record: Option<Timestamp>,
     /// What is wrong, if anything is.
     pub problem: Option<String>,
 }
 
-/// An error of a bot, scrubbed.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// An error of a bot. Its texts are scrubbed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ErrorView {
     /// Which source.
     pub source: String,
-    /// The error.
-    #[serde(flatten)]
-    pub error: RecentError,
+    /// When, by the log's own clock.
+    #[serde(serialize_with = "rfc3339")]
+    pub at: Timestamp,
+    /// `error`, `critical` or `traceback`.
+    pub kind: String,
+    /// One line that says what it was.
+    pub summary: String,
+    /// The whole record.
+    pub context: String,
 }
 
 /// What is to be done.
@@ -173,6 +181,8 @@ pub struct Engine {
     privacy: Arc<Privacy>,
     build: [&'static str; 2],
     own: Own,
+    /// Until a commit has succeeded.
+    first_writes: Vec<Write>,
     unchanged: Unchanged,
     ready: Readiness,
     /// Who gets the page that is being saved, and the page's parts that only they know.
@@ -196,7 +206,7 @@ enum Readiness {
 impl Engine {
     /// Takes up what was saved.
     pub fn new(setup: Setup) -> Self {
-        let Setup { sources, proxies, privacy, build, saved, set_aside } = setup;
+        let Setup { sources, proxies, privacy, build, saved, set_aside, first_writes } = setup;
         let mut own = Own::new(&crate::detectors::NAMES);
         own.load(&json(saved.get(OWN_SECTION)));
         if set_aside {
@@ -208,6 +218,7 @@ impl Engine {
             privacy,
             build,
             own,
+            first_writes,
             unchanged: Unchanged::default(),
             ready: Readiness::CatchingUp,
             committing: None,
@@ -283,7 +294,9 @@ impl Engine {
         let answers = self.committing.take().unwrap_or_default();
         actions.extend(answers.into_iter().map(|(token, page)| Action::Answer(token, Answer::Page(page))));
         self.own.commit(took, ok);
-        if !ok {
+        if ok {
+            self.first_writes.clear();
+        } else {
             self.unchanged.forget();
             self.sources.iter_mut().for_each(Source::save_all_again);
         }
@@ -301,7 +314,8 @@ impl Engine {
 
     /// Saves what changed, and answers with `pages` once it is saved. Nothing changed: nothing to wait for.
     fn commit(&mut self, now: Timestamp, pages: Vec<(Token, Page)>, actions: &mut Vec<Action>) {
-        let mut writes: Vec<Write> = self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)).collect();
+        let mut writes = self.first_writes.clone();
+        writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
         writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), self.own.save().to_string().into_bytes()));
         self.last_commit = now;
         self.committing = Some(pages);

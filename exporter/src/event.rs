@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! The vocabulary: what a log record can say. Formats make events, detectors and metrics read them.
 //!
 //! Events borrow from the line they were read from; whoever wants to keep something copies it.
@@ -36,6 +37,11 @@ impl Timestamp {
         self.0 as f64 / 1e6
     }
 
+    /// As `2026-08-21T09:30:00Z`, whole seconds; nothing outside the years that this can say.
+    pub fn to_rfc3339(self) -> Option<String> {
+        jiff::Timestamp::from_second(self.secs()).ok().map(|at| at.to_string())
+    }
+
     /// This instant and `later` beyond it.
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)))
@@ -45,6 +51,16 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+}
+
+/// For `serialize_with`: an instant for people, as [`Timestamp::to_rfc3339`].
+pub fn rfc3339<S: serde::Serializer>(at: &Timestamp, out: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&at.to_rfc3339(), out)
+}
+
+/// For `serialize_with`: as [`rfc3339`], or `null`.
+pub fn rfc3339_or_null<S: serde::Serializer>(at: &Option<Timestamp>, out: S) -> Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&at.and_then(Timestamp::to_rfc3339), out)
 }
 
 /// An event and the time that its record carries.

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use crate::event::Timestamp;
+use crate::event::{Timestamp, rfc3339};
 
 /// How urgent a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -34,7 +34,8 @@ impl Severity {
 /// Something that a person should know. Its texts are scrubbed already.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Finding {
-    /// When it happened, by the log's clock, in microseconds since the epoch.
+    /// When it happened, by the log's clock.
+    #[serde(serialize_with = "rfc3339")]
     pub at: Timestamp,
     /// Which detector found it.
     pub detector: &'static str,

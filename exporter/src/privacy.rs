@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! Raw sender to pseudonym: the only place where a phone number is visible.
 //!
 //! A pseudonym is the first 16 hex digits of HMAC-SHA256(salt, domain ‖ 0x00 ‖ canonical value). The phone space is small, so it

@@ -94,20 +94,23 @@ impl BotErrors {
 /// ids.
 fn kind(summary: &[u8]) -> String {
     let text = String::from_utf8_lossy(summary.get(..KIND_BYTES).unwrap_or(summary)).into_owned();
+    let tokens: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|token| !token.is_empty()).collect();
+    // In a sentence a doubtful word is rather an id; in `KeyError: 'MessageSid'` it is what the error is about.
+    let is_sentence = tokens.len() > 3;
     let mut out = String::with_capacity(text.len());
-    for (index, token) in text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|token| !token.is_empty()).enumerate() {
+    for (index, token) in tokens.into_iter().enumerate() {
         if index > 0 {
             out.push(' ');
         }
         match token.trim_matches(|c: char| !c.is_alphanumeric()) {
             address if address.contains('@') => out.push_str(&token.replacen(address, "#", 1)),
-            _ => push_without_ids(token, &mut out),
+            _ => push_without_ids(token, is_sentence, &mut out),
         }
     }
     out
 }
 
-fn push_without_ids(token: &str, out: &mut String) {
+fn push_without_ids(token: &str, is_sentence: bool, out: &mut String) {
     let mut word = String::new();
     for c in token.chars().chain(['\n']) {
         let in_number = matches!(c, '.' | ':' | '-') && word.contains(|c: char| c.is_ascii_digit());
@@ -116,7 +119,7 @@ fn push_without_ids(token: &str, out: &mut String) {
             continue;
         }
         let end = if word.ends_with([':', '.', '-']) { word.pop() } else { None };
-        if !varies(&word) {
+        if !is_id(&word, is_sentence) {
             out.push_str(&word);
         } else if !out.ends_with('#') {
             out.push('#');
@@ -127,19 +130,20 @@ fn push_without_ids(token: &str, out: &mut String) {
     }
 }
 
-fn varies(word: &str) -> bool {
+/// Whether a word is an id: it has a digit, or it is six letters or more with hardly a vowel, or (in a sentence) with capitals inside
+/// that do not end an exception's name.
+fn is_id(word: &str, is_sentence: bool) -> bool {
     if word.contains(|c: char| c.is_ascii_digit()) {
         return true;
     }
-    // Random letters, such as base62 ids: they change case all the time or have hardly a vowel, which words and CamelCase do not.
-    let letters: Vec<char> = word.chars().filter(|c| c.is_ascii_alphabetic()).collect();
-    if letters.len() < 6 || letters.len() != word.chars().count() {
+    if word.len() < 6 || !word.bytes().all(|byte| byte.is_ascii_alphabetic()) {
         return false;
     }
-    let mixed = letters.iter().any(char::is_ascii_uppercase) && letters.iter().skip(1).any(char::is_ascii_lowercase);
-    let changes = letters.windows(2).skip(1).filter(|pair| pair[0].is_ascii_uppercase() != pair[1].is_ascii_uppercase()).count();
-    let vowels = letters.iter().filter(|c| "aeiouyAEIOUY".contains(**c)).count();
-    mixed && (changes * 3 >= letters.len() || vowels * 7 < letters.len())
+    let vowels = word.bytes().filter(|byte| b"aeiouyAEIOUY".contains(byte)).count();
+    let is_exception = ["Error", "Exception", "Warning", "Timeout"].iter().any(|end| word.ends_with(end));
+    let has_capitals_inside =
+        word.bytes().skip(1).any(|byte| byte.is_ascii_uppercase()) && word.bytes().any(|byte| byte.is_ascii_lowercase());
+    vowels * 7 < word.len() || (is_sentence && has_capitals_inside && !is_exception)
 }
 
 #[cfg(test)]
@@ -156,6 +160,11 @@ mod tests {
         for (summary, new) in [
             ("could not save order Mh8l8WSME8: deadlock victim, retry 1/3", true),
             ("could not save order aBcDeFgHkL: deadlock victim, retry 2/3", false),
+            ("could not save order BguuCyzk: deadlock victim, retry 2/3", false),
+            ("could not save order RWQYGPDC: deadlock victim, retry 2/3", false),
+            ("could not load order BguuCyzk: deadlock victim, retry 2/3", true),
+            ("unhandled ConnectionError while processing webhook", true),
+            ("unhandled TimeoutError while processing webhook", true),
             ("could not save order 77: deadlock victim, retry 3/3", false),
             ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", true),
             ("redis.exceptions.ConnectionError: Error 111 connecting to 172.18.0.7:6379. Connection refused.", true),

@@ -86,6 +86,20 @@ impl BotLatency {
             self.evicted += 1;
             self.removed.push(oldest);
         }
+        // So many changes between two saves are more than the table itself: they are not kept, the whole is written.
+        if self.removed.len() + self.changed.len() > 2 * self.config.max_senders.get() {
+            self.save_whole();
+        }
+    }
+
+    fn save_whole(&mut self) {
+        self.removed.clear();
+        for key in self.changed.drain(..) {
+            if let Some(sender) = self.senders.peek_mut(&key) {
+                sender.changed = false;
+            }
+        }
+        self.log.rewrite();
     }
 
     /// Forgets who has not written for longer than anyone asks about.
@@ -142,7 +156,7 @@ impl BotLatency {
 
     /// After a commit that failed.
     pub fn save_all_again(&mut self) {
-        self.log.rewrite();
+        self.save_whole();
     }
 
     fn load(&mut self, saved: &Section) {
@@ -247,6 +261,9 @@ mod tests {
         assert_eq!(latency.fill(), (100, 900));
         play(&mut latency, &[(1, "+999", Incoming); 20]);
         assert_eq!(latency.fill(), (100, 905), "one sender waits with sixteen messages at most");
+        assert!(latency.removed.len() + latency.changed.len() <= 200, "changes between two saves are bounded too");
+        let Some(Write::Put { bytes, .. }) = latency.save() else { panic!("so many changes are saved whole") };
+        assert_eq!(self::latency(100, Some(&vec![bytes])).fill(), latency.fill());
     }
 
     #[test]

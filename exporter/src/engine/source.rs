@@ -8,7 +8,7 @@ use serde_json::json as json_value;
 use super::recorder::Recorder;
 use super::{Action, ErrorView, OPEN_RECORD, SourceView};
 use crate::batch::{Batch, Bookmark, Change};
-use crate::detectors::bot_errors::BotErrors;
+use crate::detectors::bot_errors::{BotErrors, RecentError};
 use crate::detectors::bot_latency::{self, BotLatency};
 use crate::event::Timestamp;
 use crate::formats::Format;
@@ -219,7 +219,7 @@ impl Source {
     pub(super) fn view(&self) -> SourceView {
         let (status, [parsed, skipped, malformed]) = (self.counters.status(), self.counters.records());
         SourceView {
-            source: self.name.clone(),
+            name: self.name.clone(),
             file: self.pattern.clone(),
             format: self.format_name.clone(),
             up: status.up,
@@ -231,14 +231,21 @@ impl Source {
             parsed,
             skipped,
             malformed,
-            last_record_timestamp_seconds: self.counters.last_record().map(Timestamp::as_secs_f64),
+            last_record: self.counters.last_record(),
             problem: status.problem.clone(),
         }
     }
 
     pub(super) fn recent_errors(&self) -> Vec<ErrorView> {
         let Subject::Bot(bot) = &self.subject else { return Vec::new() };
-        bot.errors.recent().map(|error| ErrorView { source: self.name.clone(), error: error.clone() }).collect()
+        let view = |error: &RecentError| ErrorView {
+            source: self.name.clone(),
+            at: error.at,
+            kind: error.kind.clone(),
+            summary: error.summary.clone(),
+            context: error.context.clone(),
+        };
+        bot.errors.recent().map(view).collect()
     }
 
     /// What changed since it was last saved.

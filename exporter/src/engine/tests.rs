@@ -1,1 +1,232 @@
-//! Engine tests.
+//! The engine: what is answered when, and that no crash changes a total.
+
+use super::*;
+use crate::batch::{Change, Status};
+use crate::formats::nginx_combined::NginxCombined;
+use crate::metrics::Exposition;
+use crate::privacy::{ClientMode, SenderMode};
+
+const NOW: Timestamp = Timestamp::from_secs(1_775_262_600);
+
+fn engine(saved: BTreeMap<String, Section>) -> Engine {
+    let source = SourceSetup {
+        name: "web".into(),
+        pattern: "/var/log/nginx/access.log".into(),
+        format_name: "nginx_combined".into(),
+        format: Box::new(NginxCombined::new()),
+        about: About::Web { sites: Arc::from([]) },
+    };
+    let privacy = Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"0123456789abcdef", 160));
+    Engine::new(Setup {
+        sources: vec![source],
+        proxies: TrustedProxies::default(),
+        privacy,
+        build: ["0", "0"],
+        saved,
+        set_aside: false,
+        first_writes: Vec::new(),
+    })
+}
+
+fn line(number: u64) -> String {
+    let status = [200, 304, 404, 500][(number % 4) as usize];
+    let method = ["GET", "POST", "HEAD"][(number % 3) as usize];
+    format!(
+        "192.0.2.{} - - [04/Apr/2026:00:{:02}:{:02} +0000] \"{method} /{number} HTTP/1.1\" {status} {number} \"-\" \"test\" 0.{:03}\n",
+        number % 250,
+        number / 60 % 60,
+        number % 60,
+        number % 1000
+    )
+}
+
+/// Lines `from..to` as one batch that leaves the bookmark at `to`.
+fn batch(from: u64, to: u64) -> Batch {
+    let lines: String = (from..to).map(line).collect();
+    let bookmark = Bookmark {
+        path: "/var/log/nginx/access.log".into(),
+        device: 1,
+        inode: 2,
+        offset: to,
+        head_bytes: 0,
+        head_hash: 0,
+        tail_bytes: 0,
+        tail_hash: 0,
+        seen_bytes: to,
+        modified: NOW,
+        finished: false,
+    };
+    Batch {
+        read_bytes: lines.len() as u64,
+        lines: lines.into_bytes(),
+        bookmarks: vec![(1, Change::Set(bookmark))],
+        status: Status { up: true, caught_up: true, files: 1, ..Status::default() },
+        ..Batch::default()
+    }
+}
+
+/// A store in memory.
+#[derive(Clone, Default)]
+struct Saved(BTreeMap<String, Section>);
+
+impl Saved {
+    fn apply(&mut self, writes: Vec<Write>) {
+        for write in writes {
+            match write {
+                Write::Put { section, bytes } => self.0.insert(section, vec![bytes]).map_or((), drop),
+                Write::Append { section, bytes } => self.0.entry(section).or_default().push(bytes),
+                Write::Delete { section } => self.0.remove(&section).map_or((), drop),
+            }
+        }
+    }
+}
+
+fn committed() -> Input {
+    Input::Committed { ok: true, took: Duration::from_millis(3) }
+}
+
+/// Carries out the commits among `actions` and gives the other actions.
+fn settle(engine: &mut Engine, saved: &mut Saved, actions: Vec<Action>) -> Vec<Action> {
+    let mut rest = Vec::new();
+    for action in actions {
+        match action {
+            Action::Commit(writes) => {
+                saved.apply(writes);
+                let more = engine.step(NOW, committed());
+                rest.extend(settle(engine, saved, more));
+            }
+            other => rest.push(other),
+        }
+    }
+    rest
+}
+
+fn commits(actions: &[Action]) -> usize {
+    actions.iter().filter(|action| matches!(action, Action::Commit(_))).count()
+}
+
+fn answers(actions: &[Action]) -> Vec<Token> {
+    actions.iter().filter_map(|action| if let Action::Answer(token, Answer::Page(_)) = action { Some(*token) } else { None }).collect()
+}
+
+#[test]
+fn nothing_is_shown_before_it_is_saved() {
+    let mut engine = engine(BTreeMap::new());
+    let ask = |token| Input::Ask(token, Ask::Page { inbox: 0 });
+    assert!(matches!(engine.step(NOW, ask(1))[..], [Action::Answer(1, Answer::NotReady)]), "not caught up");
+    assert_eq!(commits(&engine.step(NOW, Input::Lines(batch(0, 10)))), 1, "caught up: the first commit");
+    assert!(matches!(engine.step(NOW, ask(2))[..], [Action::Answer(2, Answer::NotReady)]), "caught up but not saved");
+    assert!(engine.step(NOW, committed()).is_empty());
+    assert!(matches!(engine.step(NOW, Input::Ask(3, Ask::Ready))[..], [Action::Answer(3, Answer::Ready)]));
+
+    let actions = engine.step(NOW, ask(4));
+    assert_eq!((commits(&actions), answers(&actions)), (1, vec![]), "asked: saved first");
+    assert!(engine.step(NOW, ask(5)).is_empty() && engine.step(NOW, ask(6)).is_empty(), "asked during a commit: wait for the next");
+    let actions = engine.step(NOW, committed());
+    assert_eq!((commits(&actions), answers(&actions)), (1, vec![4]));
+    let actions = engine.step(NOW, committed());
+    assert_eq!((commits(&actions), answers(&actions)), (0, vec![5, 6]));
+}
+
+#[test]
+fn a_failed_commit_is_counted_and_everything_is_written_again() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let actions = engine.step(NOW, Input::Lines(batch(0, 10)));
+    settle(&mut engine, &mut saved, actions);
+    engine.step(NOW, Input::Ask(1, Ask::Page { inbox: 0 }));
+    let actions = engine.step(NOW, Input::Committed { ok: false, took: Duration::ZERO });
+    assert_eq!(answers(&actions), [1], "the page is served all the same");
+    let actions = engine.step(NOW, Input::Ask(2, Ask::Page { inbox: 0 }));
+    let Some(Action::Commit(writes)) = actions.first() else { panic!("{actions:?}") };
+    let put = |section: &str| writes.iter().any(|write| matches!(write, Write::Put { section: name, .. } if name == section));
+    assert!(put("source/web") && put("own") && put("window/web/0"), "{writes:?}");
+}
+
+#[test]
+fn stopping_saves_what_is_left() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let actions = engine.step(NOW, Input::Lines(batch(0, 10)));
+    settle(&mut engine, &mut saved, actions);
+    engine.step(NOW, Input::Lines(batch(10, 20)));
+    let actions = engine.step(NOW, Input::Stop);
+    assert_eq!(commits(&actions), 1);
+    let rest = settle(&mut engine, &mut saved, actions);
+    assert!(matches!(rest[..], [Action::Stopped]));
+    assert_eq!(self::engine(saved.0).bookmarks(0).1[0].1.offset, 20);
+}
+
+#[test]
+fn an_idle_engine_saves_nothing_but_once_a_minute() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let actions = engine.step(NOW, Input::Lines(batch(0, 10)));
+    settle(&mut engine, &mut saved, actions);
+    let ticks = (0..600).map(|secs| engine_tick(&mut engine, &mut saved, secs)).sum::<usize>();
+    assert!(ticks <= 10, "{ticks} commits in ten minutes");
+}
+
+fn engine_tick(engine: &mut Engine, saved: &mut Saved, secs: u64) -> usize {
+    let actions = engine.step(NOW.plus(Duration::from_secs(secs)), Input::Tick);
+    let count = commits(&actions);
+    settle(engine, saved, actions);
+    count
+}
+
+/// The rows that come from the log, which no crash may change.
+fn log_rows(engine: &Engine) -> String {
+    let text = engine.page(NOW, 0).render(Exposition::Text);
+    text.lines().filter(|row| !row.contains("_state_commit_")).map(|row| format!("{row}\n")).collect()
+}
+
+#[test]
+fn crashes_at_any_instant_change_no_total_and_no_bucket() {
+    let mut whole = engine(BTreeMap::new());
+    whole.step(NOW, Input::Lines(batch(0, 3_000)));
+    for seed in 1..200_u64 {
+        let mut random = seed;
+        let mut below = move |limit: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) % limit
+        };
+        let mut saved = Saved::default();
+        let mut engine = self::engine(saved.0.clone());
+        let mut at = 0;
+        while at < 3_000 {
+            let to = (at + 1 + below(200)).min(3_000);
+            let actions = engine.step(NOW, Input::Lines(batch(at, to)));
+            settle(&mut engine, &mut saved, actions);
+            at = to;
+            match below(4) {
+                0 => {
+                    let actions = engine.step(NOW, Input::Ask(1, Ask::Page { inbox: 0 }));
+                    settle(&mut engine, &mut saved, actions);
+                }
+                1 => {
+                    engine = self::engine(saved.0.clone());
+                    at = engine.bookmarks(0).1.first().map_or(0, |(_, bookmark)| bookmark.offset);
+                }
+                _ => {}
+            }
+        }
+        // What the status says is news of the running process; a batch without lines brings it.
+        engine.step(NOW, Input::Lines(batch(3_000, 3_000)));
+        assert_eq!(log_rows(&engine), log_rows(&whole), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_page_obeys_the_rules() {
+    let mut engine = engine(BTreeMap::new());
+    engine.step(NOW, Input::Lines(batch(0, 100)));
+    let text = engine.page(NOW, 0).render(Exposition::Text);
+    let mut families = std::collections::BTreeSet::new();
+    for row in text.lines() {
+        if let Some(name) = row.strip_prefix("# TYPE ").and_then(|rest| rest.split(' ').next()) {
+            assert!(families.insert(name.to_owned()), "{name} stands twice");
+            assert!(names::ALL.iter().any(|metric| metric.name == name), "{name} is not on the list");
+            assert!(text.contains(&format!("# HELP {name} ")), "{name} has no help");
+        }
+    }
+}

@@ -1,3 +1,4 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! Bytes to events, one file per log format. A format knows its lines and nothing else: no time, no files, no other format.
 
 use std::collections::BTreeMap;

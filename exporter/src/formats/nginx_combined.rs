@@ -8,7 +8,7 @@
 use wide::u8x16;
 
 use super::timestamps::ClfClock;
-use super::{Format, Parsed, Sink, escapes, lines};
+use super::{Format, Parsed, Sink, escapes, lines, numbers};
 use crate::event::{Event, HttpRequest, Stamped};
 
 /// The format's state: caches and buffers only.
@@ -215,31 +215,12 @@ fn status_and_bytes(text: &[u8]) -> Result<(u16, u64), &'static str> {
     if bytes == b"-" {
         return Ok((status, 0));
     }
-    // Nineteen digits always fit.
-    if bytes.is_empty() || bytes.len() > 19 || !bytes.iter().all(u8::is_ascii_digit) {
-        return Err("bad_bytes");
-    }
-    Ok((status, bytes.iter().fold(0, |number, digit| number * 10 + u64::from(digit - b'0'))))
+    Ok((status, numbers::unsigned(bytes).ok_or("bad_bytes")?))
 }
 
 /// `0.377` at the start of `text` as microseconds; nothing if something else stands there.
 fn seconds(text: &[u8]) -> Option<u64> {
-    let text = text.split(|&byte| byte == b' ').next()?;
-    let point = text.iter().position(|&byte| byte == b'.')?;
-    let (whole, fraction) = (&text[..point], &text[point + 1..]);
-    // Ten digits of seconds are three centuries.
-    if whole.is_empty() || whole.len() > 10 || fraction.is_empty() || fraction.len() > 9 {
-        return None;
-    }
-    let fraction = fraction.iter().copied().chain([b'0'; 6]).take(6);
-    let mut micros = 0;
-    for digit in whole.iter().copied().chain(fraction) {
-        micros = micros * 10 + u64::from(digit.wrapping_sub(b'0'));
-        if !digit.is_ascii_digit() {
-            return None;
-        }
-    }
-    Some(micros)
+    numbers::fixed(text.split(|&byte| byte == b' ').next()?, 6)
 }
 
 /// `GET /x HTTP/1.1` as method and target. What is no HTTP (TLS bytes, an empty request) has no method and stands whole as target.

@@ -1,0 +1,267 @@
+//! Builds every part, spawns every task, and owns the order of stopping. No decisions here: inputs go to the engine, its actions out.
+//!
+//! Two threads matter: one reads files (a slow disk must not hold up a page), the other runs the engine and the server. Saving happens
+//! on a third, which sleeps between commits.
+
+use std::collections::HashMap;
+use std::os::unix::net::UnixStream;
+use std::pin::Pin;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{MissedTickBehavior, Sleep};
+use tracing::{error, info, warn};
+
+use crate::batch::Batch;
+use crate::clock;
+use crate::config::Config;
+use crate::engine::{Action, Answer, Ask, Engine, ErrorView, Input, SourceView, Token};
+use crate::http;
+use crate::metrics::Exposition;
+use crate::setup::{self, Parts};
+use crate::snapshot::Write;
+use crate::sources::file::FileSource;
+use crate::sources::reader;
+use crate::sources::watch::Watch;
+use crate::store::{self, Store};
+
+/// Batches that wait for the engine at most; the reader waits then, and the file is the buffer.
+const INBOX_BATCHES: usize = 8;
+/// Questions that wait at most.
+const QUESTIONS: usize = 64;
+/// How long the reader and the engine get to finish what they have when the exporter stops.
+const STOP_WITHIN: Duration = Duration::from_secs(5);
+
+/// Runs until a signal comes. Says on the log where it listens. Errors are those of the start; whatever happens later is weather.
+pub fn run(config: Config) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(2)
+        .thread_keep_alive(Duration::from_secs(60))
+        .build()
+        .context("start the runtime")?;
+    let result = runtime.block_on(serve(config));
+    // The reader may hang in a read of a dead network disk: it is not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let server = http::bind(setup::server(&config)).await?;
+    let opened = store::open(&config.state.dir, clock::now())?;
+    if let Some(path) = &opened.set_aside {
+        error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
+    }
+    let Parts { engine, files } = setup::build(&config, opened.sections, opened.set_aside.is_some())?;
+    for address in server.local_addrs() {
+        info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
+    }
+
+    let (batches, inbox) = mpsc::channel(INBOX_BATCHES);
+    let (stop_reader, reader_stops) = UnixStream::pair().context("make a socket pair")?;
+    let reader = read(files, batches, reader_stops)?;
+    let (handle, questions) = http::Handle::channel(QUESTIONS);
+    let (stop_server, mut server_stops) = watch::channel(false);
+    let server = tokio::spawn(server.serve(handle, async move {
+        // An error means that the sender is gone, which is a stop too.
+        drop(server_stops.wait_for(|stop| *stop).await);
+    }));
+
+    let mut desk = Desk { engine, store: Some(opened.store), committing: None, asked: HashMap::new(), next_token: 0 };
+    desk.work(inbox, questions, stop_reader).await?;
+
+    stop_server.send_replace(true);
+    drop(tokio::time::timeout(STOP_WITHIN, server).await);
+    drop(reader);
+    info!("Stopped.");
+    Ok(())
+}
+
+/// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
+fn read(files: Vec<FileSource>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
+    let thread = std::thread::Builder::new().name("files".to_owned());
+    thread
+        .spawn(move || reader::run(files, Watch::new(), |batch| batches.blocking_send(batch).is_ok(), &stop))
+        .context("start the reading thread")
+}
+
+/// Where the engine's inputs come together and its actions are carried out.
+struct Desk {
+    engine: Engine,
+    /// Away while a commit is under way.
+    store: Option<Store>,
+    committing: Option<JoinHandle<(Store, bool, Duration)>>,
+    asked: HashMap<Token, Reply>,
+    next_token: Token,
+}
+
+/// Who waits for an answer, and in which form.
+enum Reply {
+    Page(Exposition, oneshot::Sender<Option<String>>),
+    Ready(oneshot::Sender<bool>),
+    Sources(oneshot::Sender<Vec<SourceView>>),
+    Errors(oneshot::Sender<Vec<ErrorView>>),
+}
+
+impl Desk {
+    async fn work(
+        &mut self,
+        mut inbox: mpsc::Receiver<Batch>,
+        mut questions: mpsc::Receiver<http::Ask>,
+        stop_reader: UnixStream,
+    ) -> anyhow::Result<()> {
+        let mut tick = tokio::time::interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut signals = Signals::new()?;
+        let mut stop_reader = Some(stop_reader);
+        let mut deadline: Option<Pin<Box<Sleep>>> = None;
+        let mut reading = true;
+        loop {
+            let input = tokio::select! {
+                biased;
+                done = wait(&mut self.committing) => self.committed(done),
+                () = signals.stop() => match stop_reader.take() {
+                    // The socket's end tells the reader; its last batches still come.
+                    Some(_) => {
+                        info!("Stopping.");
+                        deadline = Some(Box::pin(tokio::time::sleep(STOP_WITHIN)));
+                        continue;
+                    }
+                    None => anyhow::bail!("a second signal came before the stop was complete"),
+                },
+                () = until(&mut deadline) => {
+                    warn!("The reader did not end in time; what it has not handed in is read after the next start.");
+                    (deadline, reading) = (None, false);
+                    Input::Stop
+                }
+                question = questions.recv() => match question {
+                    Some(question) => self.question(question, inbox.len()),
+                    None => continue,
+                },
+                batch = inbox.recv(), if reading => match batch {
+                    Some(batch) => Input::Lines(batch),
+                    None if deadline.take().is_some() => {
+                        reading = false;
+                        Input::Stop
+                    }
+                    None => anyhow::bail!("the reading thread ended unexpectedly"),
+                },
+                _ = tick.tick() => Input::Tick,
+            };
+            for action in self.engine.step(clock::now(), input) {
+                if let Action::Stopped = action {
+                    return Ok(());
+                }
+                self.carry_out(action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Commit(writes) => self.commit(writes),
+            Action::Answer(token, answer) => self.answer(token, answer),
+            Action::Finding(finding) => info!(
+                detector = finding.detector,
+                severity = finding.severity.as_str(),
+                source = finding.source,
+                at = finding.at.as_secs_f64(),
+                summary = finding.summary,
+                "Found."
+            ),
+            Action::ProxySuspected { source } => warn!(
+                source,
+                "Nearly all requests come from a proxy's address. Name the proxy in web.trusted_proxies and log X-Forwarded-For, or set \
+                 real_ip in the web server."
+            ),
+            Action::Recycle(_) | Action::Stopped => {}
+        }
+    }
+
+    fn commit(&mut self, writes: Vec<Write>) {
+        let Some(mut store) = self.store.take() else { return };
+        self.committing = Some(tokio::task::spawn_blocking(move || {
+            let begun = clock::stopwatch();
+            let result = store.commit(&writes);
+            if let Err(error) = &result {
+                error!(%error, "The state could not be saved; reading goes on.");
+            }
+            (store, result.is_ok(), begun.elapsed())
+        }));
+    }
+
+    fn committed(&mut self, done: Option<(Store, bool, Duration)>) -> Input {
+        self.committing = None;
+        let (store, ok, took) = match done {
+            Some((store, ok, took)) => (Some(store), ok, took),
+            None => (None, false, Duration::ZERO),
+        };
+        self.store = store;
+        Input::Committed { ok, took }
+    }
+
+    fn question(&mut self, question: http::Ask, inbox: usize) -> Input {
+        let (reply, ask) = match question {
+            http::Ask::Page(exposition, reply) => (Reply::Page(exposition, reply), Ask::Page { inbox }),
+            http::Ask::Ready(reply) => (Reply::Ready(reply), Ask::Ready),
+            http::Ask::Sources(reply) => (Reply::Sources(reply), Ask::Sources),
+            http::Ask::Errors(reply) => (Reply::Errors(reply), Ask::Errors),
+        };
+        self.next_token += 1;
+        self.asked.insert(self.next_token, reply);
+        Input::Ask(self.next_token, ask)
+    }
+
+    /// Who asked may have gone away meanwhile: then nobody hears it, and nothing is wrong.
+    fn answer(&mut self, token: Token, answer: Answer) {
+        match (self.asked.remove(&token), answer) {
+            (Some(Reply::Page(exposition, reply)), Answer::Page(page)) => drop(reply.send(Some(page.render(exposition)))),
+            (Some(Reply::Page(_, reply)), _) => drop(reply.send(None)),
+            (Some(Reply::Ready(reply)), answer) => drop(reply.send(matches!(answer, Answer::Ready))),
+            (Some(Reply::Sources(reply)), Answer::Sources(sources)) => drop(reply.send(sources)),
+            (Some(Reply::Errors(reply)), Answer::Errors(errors)) => drop(reply.send(errors)),
+            (Some(Reply::Sources(_) | Reply::Errors(_)) | None, _) => {}
+        }
+    }
+}
+
+/// The end of the commit under way; never, if there is none. A commit that panicked gives nothing.
+async fn wait(committing: &mut Option<JoinHandle<(Store, bool, Duration)>>) -> Option<(Store, bool, Duration)> {
+    match committing {
+        Some(task) => task.await.ok(),
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(deadline: &mut Option<Pin<Box<Sleep>>>) {
+    match deadline {
+        Some(deadline) => deadline.as_mut().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What ends the exporter: SIGTERM (from Docker, systemd) and SIGINT (from a keyboard).
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context("watch for SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("watch for SIGINT")?,
+        })
+    }
+
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! `demo`: the exporter on a made-up workload in a temporary folder; touches nothing else of this machine.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context;
+use tracing::{error, info};
+
+use super::{Failure, random_salt};
+use crate::config::{Config, Input, Secret, Source, Start};
+use crate::demo::LogFiles;
+use crate::event::Timestamp;
+use crate::workload::{Lines, Workload};
+use crate::{app, clock, logging};
+
+/// How much has happened already when the demo starts, so that the last hour's quantiles are there from the first page.
+const PAST: Duration = Duration::from_secs(3600);
+/// How often lines are written.
+const STEP: Duration = Duration::from_millis(250);
+/// Steps of the past.
+const PAST_STEP: Duration = Duration::from_secs(30);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// Where to serve; loopback only.
+    #[arg(long, default_value = "127.0.0.1:9780")]
+    listen: SocketAddr,
+    /// The same seed makes the same workload.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Web requests per second.
+    #[arg(long, default_value_t = 20.0)]
+    rate: f64,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    if !arguments.listen.ip().is_loopback() {
+        return Err(Failure::Usage(format!("--listen {}: the demo has no token, so it serves on loopback only", arguments.listen)));
+    }
+    let folder = tempfile::Builder::new().prefix("hostwarden-demo-").tempdir().context("make a temporary folder")?;
+    let config = config(arguments.listen, folder.path())?;
+    logging::start(&config.log);
+    let mut files = LogFiles::create(folder.path()).with_context(|| format!("write to {}", folder.path().display()))?;
+    let now = clock::now();
+    let begin = Timestamp::from_micros(now.micros() - i64::try_from(PAST.as_micros()).unwrap_or(0));
+    let mut workload = Workload::new(arguments.seed, arguments.rate, begin);
+    let mut at = begin;
+    while at < now {
+        at = at.plus(PAST_STEP).min(now);
+        files.append(&workload.advance(at)).context("write the past hour")?;
+    }
+    info!(folder = %folder.path().display(), metrics = %format!("http://{}/metrics", arguments.listen), "The demo writes its logs here and serves there; Ctrl-C ends it and removes the folder.");
+    // The thread ends with the process; a folder that is gone by then is no error any more.
+    std::thread::spawn(move || {
+        loop {
+            std::thread::sleep(STEP);
+            let lines: Lines = workload.advance(clock::now());
+            if let Err(error) = files.append(&lines) {
+                error!(%error, "The demo could not write its logs.");
+                return;
+            }
+        }
+    });
+    app::run(config)?;
+    Ok(())
+}
+
+/// What a user of such a machine would have configured.
+fn config(listen: SocketAddr, folder: &Path) -> anyhow::Result<Config> {
+    let source = |name: &str, file: &str, format: &str| Source {
+        name: name.to_owned(),
+        input: Input::File { pattern: folder.join(file).to_string_lossy().into_owned() },
+        format: format.to_owned(),
+        start: Start::Beginning,
+        max_line_bytes: 64 << 10,
+        timezone: Some("UTC".to_owned()),
+    };
+    let mut config = Config::default();
+    config.server.listen = vec![listen];
+    config.state.dir = folder.join("state");
+    config.privacy.salt = Some(Secret::new(random_salt()?));
+    config.web.sites = crate::workload::web::SITES.iter().filter(|site| site.contains('.')).map(|site| (*site).to_owned()).collect();
+    config.sources = vec![
+        source("web", LogFiles::COMBINED, "nginx_combined"),
+        source("sites", LogFiles::JSON, "nginx_json"),
+        source("bot", LogFiles::BOT, "whatsapp_bot"),
+    ];
+    Ok(config)
+}

@@ -1,0 +1,222 @@
+//! `replay`: whole logs through the same engine, with the time in the log, no network and no state.
+
+use std::cell::Cell;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::{Failure, whole_logs};
+use crate::batch::{Batch, Status};
+use crate::clock;
+use crate::config::Config;
+use crate::engine::{Action, Engine, Input, Setup, SourceSetup, SourceView, Subject};
+use crate::event::Timestamp;
+use crate::finding::Finding;
+use crate::metrics::Exposition;
+use crate::metrics::hour_window::QUANTILES;
+use crate::setup;
+use crate::subject::TrustedProxies;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// How the lines are written: a format's name.
+    #[arg(long)]
+    format: String,
+    /// What to print.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Logs, oldest first; `-` is stdin; .gz and .zst are unpacked.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// A summary for people.
+    Text,
+    /// The findings, one a line.
+    Json,
+    /// The /metrics page.
+    Metrics,
+}
+
+pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
+    let mut engine = engine(&config, &arguments.format, "replay")?;
+    let now = clock::now();
+    let mut findings = Vec::new();
+    let mut out = std::io::stdout().lock();
+    let bar = progress(&arguments.files);
+    for path in &arguments.files {
+        let told = bar.clone();
+        let log = whole_logs::open(path, move |bytes| told.add(bytes))?;
+        let batches = whole_logs::batches(log, |lines, cut_lines, read_bytes| {
+            let status = Status { up: true, caught_up: true, files: 1, ..Status::default() };
+            let batch = Batch { lines, read_bytes, cut_lines, status, ..Batch::default() };
+            let mut buffer = Vec::new();
+            for action in engine.step(now, Input::Lines(batch)) {
+                match action {
+                    Action::Recycle(bytes) => buffer = bytes,
+                    Action::Finding(finding) => keep(&mut findings, &finding, arguments.output, &mut out)?,
+                    _ => {}
+                }
+            }
+            Ok(buffer)
+        });
+        batches.map_err(|error| error.context(format!("replay {}", path.display())))?;
+    }
+    for action in engine.flush(now) {
+        if let Action::Finding(finding) = action {
+            keep(&mut findings, &finding, arguments.output, &mut out)?;
+        }
+    }
+    bar.finish();
+    match arguments.output {
+        Output::Text => out.write_all(summary(&engine, &findings).as_bytes())?,
+        Output::Json => {}
+        Output::Metrics => out.write_all(engine.page(end_of_log(&engine).unwrap_or(now), 0).render(Exposition::Text).as_bytes())?,
+    }
+    Ok(())
+}
+
+/// An engine with one source and nothing saved.
+pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine, Failure> {
+    let privacy = Arc::new(setup::privacy(&config.privacy, &setup::random_key()?));
+    let source = SourceSetup {
+        name: name.to_owned(),
+        pattern: name.to_owned(),
+        format_name: format.to_owned(),
+        format: setup::format(config, format, None, &privacy).map_err(Failure::Usage)?,
+        about: setup::about(config, format),
+    };
+    let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
+    Ok(Engine::new(Setup {
+        sources: vec![source],
+        proxies,
+        privacy,
+        build: setup::BUILD,
+        saved: Default::default(),
+        set_aside: false,
+        first_writes: Vec::new(),
+    }))
+}
+
+/// Findings kept for the summary; a flood of them is only counted there by kind.
+const MAX_FINDINGS: usize = 20;
+
+fn keep(findings: &mut Vec<Finding>, finding: &Finding, output: Output, out: &mut impl Write) -> anyhow::Result<()> {
+    if output == Output::Json {
+        serde_json::to_writer(&mut *out, finding)?;
+        out.write_all(b"\n")?;
+    } else if findings.len() < MAX_FINDINGS {
+        findings.push(finding.clone());
+    }
+    Ok(())
+}
+
+fn end_of_log(engine: &Engine) -> Option<Timestamp> {
+    engine.subjects().filter_map(|(view, _)| view.last_record).max()
+}
+
+fn summary(engine: &Engine, findings: &[Finding]) -> String {
+    let mut text = String::new();
+    let now = end_of_log(engine).unwrap_or_default();
+    for (view, subject) in engine.subjects() {
+        text.push_str(&lines(&view));
+        match subject {
+            Subject::Web(http) => {
+                text.push_str(&row("status", counts(&http.by_code())));
+                text.push_str(&row("method", counts(&http.by_method())));
+                text.push_str(&row("bytes sent", http.response_bytes().to_string()));
+                text.push_str(&row("request time, last hour", quantiles(http.quantiles(now))));
+            }
+            Subject::Bot(bot) => {
+                let [incoming, outgoing] = bot.metrics.messages();
+                text.push_str(&row(
+                    "messages",
+                    format!("{incoming} incoming, {outgoing} outgoing, {} replies paired", bot.metrics.replies()),
+                ));
+                text.push_str(&row("reply time, last hour", quantiles(bot.metrics.quantiles(now))));
+                text.push_str(&row("errors", format!("{}, {} kinds", counts(&bot.metrics.errors()), bot.metrics.new_error_kinds())));
+            }
+        }
+    }
+    if findings.is_empty() {
+        text.push_str(&row("findings", "none".to_owned()));
+    }
+    for finding in findings {
+        let at = finding.at.to_rfc3339().unwrap_or_default();
+        text.push_str(&row("finding", format!("{} {at} {}", finding.severity.as_str(), finding.summary)));
+    }
+    text
+}
+
+fn lines(view: &SourceView) -> String {
+    let until = view.last_record.and_then(Timestamp::to_rfc3339);
+    row("lines", view.lines.to_string())
+        + &row("records", format!("{} parsed, {} skipped, {} malformed", view.parsed, view.skipped, view.malformed))
+        + &row("last record", until.unwrap_or_else(|| "none".to_owned()))
+}
+
+fn row(name: &str, value: String) -> String {
+    format!("{name:<24} {value}\n")
+}
+
+fn counts(counts: &[(&str, u64)]) -> String {
+    let shown: Vec<String> = counts.iter().filter(|(_, count)| *count > 0).map(|(name, count)| format!("{name} {count}")).collect();
+    if shown.is_empty() { "none".to_owned() } else { shown.join(", ") }
+}
+
+fn quantiles(quantiles: Option<[f64; 3]>) -> String {
+    let Some(seconds) = quantiles else { return "none".to_owned() };
+    QUANTILES
+        .iter()
+        .zip(seconds)
+        .map(|((quantile, _), seconds)| format!("p{:.0} {seconds:.3} s", quantile * 100.0))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// Counts bytes on a bar; draws it seldom, since every call from the hot path counts.
+#[derive(Clone)]
+struct Progress {
+    bar: ProgressBar,
+    undrawn: Rc<Cell<u64>>,
+}
+
+/// Bytes between two drawings.
+const DRAW_BYTES: u64 = 8 << 20;
+
+impl Progress {
+    fn add(&self, bytes: u64) {
+        let undrawn = self.undrawn.get() + bytes;
+        if undrawn < DRAW_BYTES {
+            return self.undrawn.set(undrawn);
+        }
+        self.undrawn.set(0);
+        self.bar.inc(undrawn);
+    }
+
+    fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// A bar on a terminal, none elsewhere; a spinner if a size is not known.
+fn progress(files: &[PathBuf]) -> Progress {
+    let undrawn = Rc::default();
+    if !std::io::stderr().is_terminal() {
+        return Progress { bar: ProgressBar::hidden(), undrawn };
+    }
+    let sizes: Option<u64> = files.iter().map(|path| std::fs::metadata(path).ok().map(|metadata| metadata.len())).sum();
+    let bar = match sizes {
+        Some(size) => ProgressBar::new(size),
+        None => ProgressBar::new_spinner(),
+    };
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        bar.set_style(style);
+    }
+    Progress { bar, undrawn }
+}

@@ -1,0 +1,56 @@
+//! `run`: the exporter. Without configured sources it looks for the usual logs and says which it found.
+
+use std::path::Path;
+
+use tracing::info;
+
+use super::Failure;
+use crate::config::{Config, Input, Source, Start};
+use crate::{app, logging};
+
+/// Where the usual logs are, the source's name, and the format that they have.
+const USUAL: [(&str, &str, &str); 1] = [("web", "/var/log/nginx/*access.log", "nginx_combined")];
+
+/// The default of the setting of the same name.
+const MAX_LINE_BYTES: usize = 64 << 10;
+
+pub(super) fn run(mut config: Config) -> Result<(), Failure> {
+    logging::start(&config.log);
+    if config.sources.is_empty() {
+        config.sources = usual_sources();
+    }
+    app::run(config)?;
+    Ok(())
+}
+
+/// Sources for the usual logs. Those that are missing now are watched for all the same: they may come with the web server.
+fn usual_sources() -> Vec<Source> {
+    let sources = USUAL.iter().map(|&(name, pattern, format)| {
+        let found: Vec<_> = glob::glob(pattern).into_iter().flatten().flatten().collect();
+        let format = match found.iter().any(|path| holds_json(path)) {
+            true => "nginx_json",
+            false => format,
+        };
+        match found.is_empty() {
+            true => info!(pattern, "No log found yet; it is read from its beginning once it is there."),
+            false => info!(source = name, format, files = ?found, "Found logs; reading what is written from now on."),
+        }
+        Source {
+            name: name.to_owned(),
+            input: Input::File { pattern: pattern.to_owned() },
+            format: format.to_owned(),
+            start: Start::End,
+            max_line_bytes: MAX_LINE_BYTES,
+            timezone: None,
+        }
+    });
+    info!("Nothing is configured: see `hostwarden reference config` for what can be.");
+    sources.collect()
+}
+
+/// Whether a log begins like JSON.
+fn holds_json(path: &Path) -> bool {
+    use std::io::Read;
+    let mut first = [0];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *b"{"
+}

@@ -1,0 +1,224 @@
+//! The configuration: file, then environment, then checks. [`load()`] gives either meaning (parsed addresses, networks, modes) or every
+//! problem at once. Raw text stays inside this room; only the configuration file and the files that it names are opened.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+
+use crate::privacy::{ClientMode, SenderMode};
+
+mod checks;
+mod environment;
+mod files;
+mod lists;
+mod load;
+mod nearest;
+mod parse;
+mod problem;
+mod reader;
+pub mod reference;
+mod secret;
+mod secrets;
+mod section;
+mod settings;
+mod sources;
+mod summary;
+mod values;
+
+pub use environment::environment;
+pub use load::{load, load_or_default};
+pub use problem::{Problem, Problems};
+pub use secret::Secret;
+
+/// Where the configuration is looked for when no file is named.
+pub const DEFAULT_FILE: &str = "/etc/hostwarden/hostwarden.toml";
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// The file that was read; `None` if there was none.
+    pub file: Option<PathBuf>,
+    /// How metrics are served.
+    pub server: Server,
+    /// What is kept on disk.
+    pub state: State,
+    /// How people are shown.
+    pub privacy: Privacy,
+    /// What is known about the web servers.
+    pub web: Web,
+    /// The logs to read; empty if none was configured.
+    pub sources: Vec<Source>,
+    /// Log formats that need settings.
+    pub formats: Formats,
+    /// What looks at the events.
+    pub detectors: Detectors,
+    /// Our own log.
+    pub log: Log,
+}
+
+/// How metrics are served.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    /// The addresses to serve on; at least one.
+    pub listen: Vec<SocketAddr>,
+    /// What callers must show; always there when an address is not loopback.
+    pub bearer_token: Option<Secret>,
+    /// `None`: plain HTTP.
+    pub tls: Option<Tls>,
+    /// Connections served at once.
+    pub max_connections: usize,
+}
+
+/// The files that make HTTPS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tls {
+    /// The certificate chain, PEM.
+    pub certificate_file: PathBuf,
+    /// The private key, PEM.
+    pub key_file: PathBuf,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The directory of the database.
+    pub dir: PathBuf,
+}
+
+/// How people are shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Privacy {
+    /// How senders are shown.
+    pub senders: SenderMode,
+    /// How client addresses are shown.
+    pub clients: ClientMode,
+    /// The key of the pseudonyms; always there when something is shown by pseudonym.
+    pub salt: Option<Secret>,
+    /// The longest text from a log, in characters.
+    pub text_max_chars: usize,
+}
+
+/// What is known about the web servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Web {
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Known host names in lower case, without port; at most [`MAX_SITES`].
+    pub sites: Vec<String>,
+}
+
+/// The most sites: each is a label value, times methods and codes.
+pub const MAX_SITES: usize = 64;
+
+/// One log, or one pattern of logs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The `source` label: 1 to 32 characters of `a-z 0-9 _ -`, unique.
+    pub name: String,
+    /// Where the lines come from.
+    pub input: Input,
+    /// The name of the format, as listed in the reference; `custom.NAME` exists in [`Formats::custom`].
+    pub format: String,
+    /// Where reading begins.
+    pub start: Start,
+    /// Longer lines are read only up to here.
+    pub max_line_bytes: usize,
+    /// The IANA time zone of log times that carry no offset; `None`: the format's own rule.
+    pub timezone: Option<String>,
+}
+
+/// Where lines come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Files.
+    File {
+        /// An absolute path, or a glob over absolute paths.
+        pattern: String,
+    },
+}
+
+/// Where reading begins at the very first sight of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Only what is written from now on.
+    End,
+    /// All that is there.
+    Beginning,
+}
+
+/// Log formats that need settings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Formats {
+    /// For `nginx_json`: meaning to the name of the JSON field that carries it. Only what differs from the usual names.
+    pub nginx_json: BTreeMap<String, String>,
+    /// Formats made of named groups, by name.
+    pub custom: BTreeMap<String, CustomFormat>,
+}
+
+/// A format made of named groups. The patterns are as typed.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CustomFormat {
+    /// What its events are.
+    pub kind: String,
+    /// The pattern of a line.
+    pub line: String,
+    /// The pattern that marks an incoming message.
+    pub incoming: Option<String>,
+    /// The pattern that marks an outgoing message.
+    pub outgoing: Option<String>,
+    /// How times are written.
+    pub time_format: Option<String>,
+    /// The pattern of lines that belong to the record before them.
+    pub continuation: Option<String>,
+}
+
+/// What looks at the events.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detectors {
+    /// Pairs messages with replies.
+    pub bot_latency: BotLatency,
+    /// Tells new kinds of errors from known ones.
+    pub bot_errors: BotErrors,
+}
+
+/// Pairs messages with replies.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BotLatency {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// A sender without a reply for this long counts as unanswered.
+    pub unanswered_after_secs: u64,
+    /// A sender without a message for this long is forgotten.
+    pub forget_after_secs: u64,
+    /// The most senders remembered.
+    pub max_senders: usize,
+}
+
+/// Tells new kinds of errors from known ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BotErrors {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// The most kinds remembered.
+    pub max_kinds: usize,
+}
+
+/// Our own log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// How lines are written.
+    pub format: LogFormat,
+}
+
+/// How lines of our own log are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object per line.
+    Json,
+}

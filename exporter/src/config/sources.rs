@@ -1,0 +1,152 @@
+//! The sections `[[sources]]` and `[formats.custom.NAME]`, and what must hold among them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::nearest::nearest;
+use super::parse::{file_pattern, label_name, not_empty, timezone};
+use super::reader::{Place, Reader};
+use super::section::Section;
+use super::values::{Wrong, wrong};
+use super::{CustomFormat, Input, Source, Start};
+
+/// The formats of this version that have names of their own.
+const FORMATS: &[&str] = &["nginx_combined", "nginx_json", "apache", "caddy_json", "traefik_json", "whatsapp_bot"];
+
+/// The names again, for the reference.
+const FORMAT_DOC: &str = "nginx_combined, nginx_json, apache, caddy_json, traefik_json, whatsapp_bot, or custom.NAME.";
+
+/// Those of them whose records name senders.
+const BOT_FORMATS: &[&str] = &["whatsapp_bot"];
+
+/// The kind of a custom format whose records name senders.
+const BOT_KIND: &str = "bot";
+
+/// What comes before the name of a custom format.
+const CUSTOM: &str = "custom.";
+
+/// The most sources: each is followed, and each is a label value.
+const MAX_SOURCES: usize = 64;
+
+/// The most custom formats: each holds compiled patterns.
+const MAX_CUSTOM: usize = 64;
+
+/// Reads `[[sources]]`, each with its full name. What is missing or bad is empty, and reported.
+pub(super) fn read(root: &mut Section<'_, '_>) -> Vec<(String, Source)> {
+    let doc = "A log to read: a file, or all files of a pattern. Without any, the usual places are searched.";
+    let sources = root.sections("sources", MAX_SOURCES, doc, read_one);
+    check_unique(root.reader, &sources, "name", |source| &source.name);
+    check_unique(root.reader, &sources, "file", |source| match &source.input {
+        Input::File { pattern } => pattern,
+    });
+    sources
+}
+
+fn read_one(section: &mut Section<'_, '_>) -> Source {
+    let name = section.required("name", "web", "The label `source` of its metrics; unique.", label_name);
+    let remedy = "let it log to a file, and name that with `file`";
+    let is_elsewhere = ["docker", "journal"].map(|kind| section.refuse(kind, "is not read by this version", remedy)).contains(&true);
+    let (example, doc) = ("/var/log/nginx/*access.log", "An absolute path, or a pattern with * ? [a-z] or /**/ in it.");
+    let pattern = if is_elsewhere {
+        section.optional("file", example, doc, file_pattern)
+    } else {
+        section.required("file", example, doc, file_pattern)
+    };
+    let format = section.required("format", "nginx_combined", FORMAT_DOC, not_empty);
+    let starts = [("end", Start::End), ("beginning", Start::Beginning)];
+    let start = section.choice("start", &starts, "Where reading begins at the very first sight of a file.");
+    let max_line_bytes = section.size("max_line_bytes", 65_536, 1024..=1_048_576, "Longer lines are read only up to here.");
+    let doc = "The time zone of log times that carry no offset, an IANA name. Empty: the format's own rule.";
+    let timezone = section.optional("timezone", "Europe/Madrid", doc, timezone);
+    Source {
+        name: name.unwrap_or_default(),
+        input: Input::File { pattern: pattern.unwrap_or_default() },
+        format: format.unwrap_or_default(),
+        start,
+        max_line_bytes,
+        timezone,
+    }
+}
+
+/// Reports formats that are not known; the nearest name goes on in their place.
+pub(super) fn check_formats(reader: &mut Reader, sources: &mut [(String, Source)], custom: &BTreeMap<String, CustomFormat>) {
+    let known: Vec<String> =
+        FORMATS.iter().map(|name| (*name).to_owned()).chain(custom.keys().map(|name| format!("{CUSTOM}{name}"))).collect();
+    for (path, source) in sources.iter_mut().filter(|(_, source)| !source.format.is_empty() && !known.contains(&source.format)) {
+        let format = &source.format;
+        let meant = nearest(format, known.iter().map(String::as_str)).map(str::to_owned);
+        let Wrong { what, remedy } = match (&meant, format.strip_prefix(CUSTOM)) {
+            (Some(name), _) => wrong(format, "is no known format", format!("did you mean \"{name}\"?")),
+            (None, Some(name)) if label_name(name).is_ok() => {
+                wrong(format, "is defined nowhere", format!("add a section [formats.custom.{name}]"))
+            }
+            _ => wrong(format, "is no known format", format!("write one of {}", known.join(", "))),
+        };
+        reader.problem(&format!("{path}.format"), what, remedy);
+        source.format = meant.unwrap_or_default();
+    }
+}
+
+/// Whether records of this format name senders.
+pub(super) fn carries_senders(format: &str, custom: &BTreeMap<String, CustomFormat>) -> bool {
+    // A kind that is not known is taken for what it looks like: the format's own check reports it.
+    let is_bot = |format: &CustomFormat| nearest(&format.kind, [BOT_KIND]).is_some();
+    BOT_FORMATS.contains(&format) || format.strip_prefix(CUSTOM).and_then(|name| custom.get(name)).is_some_and(is_bot)
+}
+
+/// Reads `[formats.custom.NAME]`; the patterns are looked at by those who compile them.
+pub(super) fn read_custom(formats: &mut Section<'_, '_>) -> BTreeMap<String, CustomFormat> {
+    let doc = "A log format of your own, made of named groups: a source uses it as custom.NAME.";
+    formats.named("custom", "mybot", MAX_CUSTOM, doc, |section, name| {
+        if let Err(Wrong { what, remedy }) = label_name(name) {
+            section.problem_here(what, remedy);
+        }
+        let kind = section.required("kind", "bot", "What its lines tell of: \"bot\" or \"http\".", not_empty);
+        let example = r"^(?P<time>\S+ \S+) (?P<level>[A-Z]+) (?P<message>.*)$";
+        let line = section.required("line", example, "The regular expression of a line, with named groups.", not_empty);
+        let mut pattern = |name, example, doc| section.optional(name, example, doc, not_empty);
+        CustomFormat {
+            kind: kind.unwrap_or_default(),
+            line: line.unwrap_or_default(),
+            incoming: pattern("incoming", r"^from (?P<sender>\S+)", "The regular expression of a message from a customer."),
+            outgoing: pattern("outgoing", r"^sent to (?P<sender>\S+)", "The regular expression of a message to a customer."),
+            time_format: pattern("time_format", "%Y-%m-%d %H:%M:%S", "How times are written (strftime)."),
+            continuation: pattern("continuation", r"^\s", "The regular expression of lines that belong to the record before them."),
+        }
+    })
+}
+
+fn check_unique(reader: &mut Reader, sources: &[(String, Source)], name: &str, text: impl Fn(&Source) -> &String) {
+    let mut first: HashMap<&str, &str> = HashMap::new();
+    for (path, source) in sources.iter().filter(|(_, source)| !text(source).is_empty()) {
+        let Some(other) = first.get(text(source).as_str()) else {
+            first.insert(text(source), path);
+            continue;
+        };
+        let at = match reader.place(&format!("{other}.{name}")) {
+            Place::File(Some(line)) => format!("{other}, line {line}"),
+            Place::File(None) | Place::Variable(_) => (*other).to_owned(),
+        };
+        let Wrong { what, remedy } = wrong(text(source), &format!("is taken ({at})"), "give each source its own");
+        reader.problem(&format!("{path}.{name}"), what, remedy);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reference_names_every_format() {
+        assert_eq!(FORMAT_DOC, format!("{}, or {CUSTOM}NAME.", FORMATS.join(", ")));
+        assert!(BOT_FORMATS.iter().all(|name| FORMATS.contains(name)));
+    }
+
+    #[test]
+    fn bots_carry_senders() {
+        let custom = |kind: &str| BTreeMap::from([("own".to_owned(), CustomFormat { kind: kind.to_owned(), ..CustomFormat::default() })]);
+        assert!(carries_senders("whatsapp_bot", &custom("http")));
+        assert!(carries_senders("custom.own", &custom("bot")) && carries_senders("custom.own", &custom("bott")));
+        assert!(!carries_senders("custom.own", &custom("http")) && !carries_senders("custom.other", &custom("bot")));
+        assert!(!carries_senders("apache", &custom("bot")));
+    }
+}

@@ -1,0 +1,69 @@
+//! What would run, in a few lines for people. Secrets are named, never shown.
+
+use std::fmt::Write;
+
+use super::{Config, Input, LogFormat, Start};
+use crate::privacy::{ClientMode, SenderMode};
+
+impl Config {
+    /// What would run: addresses, state, privacy, sources.
+    pub fn summary(&self) -> String {
+        let mut out = String::new();
+        let mut line = |name: &str, text: String| {
+            // Writing into a String cannot fail.
+            let _infallible = writeln!(out, "{name:<10}{text}");
+        };
+        line("file", self.file.as_ref().map_or("none: built-in defaults".to_owned(), |file| file.display().to_string()));
+        let scheme = if self.server.tls.is_some() { "https" } else { "http" };
+        let guard = if self.server.bearer_token.is_some() { "with a token" } else { "without a token" };
+        for address in &self.server.listen {
+            line("serves", format!("{scheme}://{address}/metrics, {guard}"));
+        }
+        line("state", self.state.dir.display().to_string());
+        line("privacy", self.privacy_words());
+        if !self.web.sites.is_empty() {
+            line("sites", self.web.sites.join(", "));
+        }
+        if !self.web.trusted_proxies.is_empty() {
+            let networks: Vec<String> = self.web.trusted_proxies.iter().map(ToString::to_string).collect();
+            line("proxies", networks.join(", "));
+        }
+        if self.sources.is_empty() {
+            line("sources", "none configured: the usual places are searched".to_owned());
+        }
+        for source in &self.sources {
+            let Input::File { pattern } = &source.input;
+            let start = match source.start {
+                Start::End => "end",
+                Start::Beginning => "beginning",
+            };
+            let zone = source.timezone.as_ref().map(|zone| format!(", times in {zone}")).unwrap_or_default();
+            line("source", format!("{}: {pattern} as {}, from the {start}{zone}", source.name, source.format));
+        }
+        let switches = [("bot_latency", self.detectors.bot_latency.enabled), ("bot_errors", self.detectors.bot_errors.enabled)];
+        let on: Vec<&str> = switches.iter().filter(|(_, enabled)| *enabled).map(|(name, _)| *name).collect();
+        line("detectors", if on.is_empty() { "none".to_owned() } else { on.join(", ") });
+        let format = match self.log.format {
+            LogFormat::Text => "text",
+            LogFormat::Json => "json",
+        };
+        line("log", format!("{format}, {} and above", self.log.level));
+        out
+    }
+
+    fn privacy_words(&self) -> String {
+        let senders = match self.privacy.senders {
+            SenderMode::Full => "in full",
+            SenderMode::Hash => "by pseudonym",
+            SenderMode::Anon => "masked",
+            SenderMode::Agg => "not shown",
+        };
+        let clients = match self.privacy.clients {
+            ClientMode::Full => "in full",
+            ClientMode::Prefix => "by network",
+            ClientMode::Hash => "by pseudonym",
+        };
+        let salt = if self.privacy.salt.is_some() { "with a salt" } else { "without a salt" };
+        format!("senders {senders}, clients {clients}, {salt}; texts up to {} characters", self.privacy.text_max_chars)
+    }
+}

@@ -1,0 +1,164 @@
+//! Log files to batches of lines, each byte exactly once, whatever happens to the file or to this process.
+//!
+//! [`file::FileSource`] looks and reads when it is told to; [`watch`] is the alarm clock that says when; [`reader`] is the loop of the
+//! one thread that does both. Nothing here knows what a line means.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::batch::Bookmark;
+
+mod bookmark;
+mod content;
+mod discover;
+pub mod file;
+mod followed;
+pub(crate) mod lines;
+mod look;
+mod memory;
+mod pattern;
+pub mod reader;
+mod rotated;
+mod status;
+pub mod watch;
+
+/// Bytes read in one go. Larger chunks were no faster, and their memory goes back to the kernel each time.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// Bytes that one source reads in one turn, before the others have theirs.
+const SHARE_BYTES: u64 = 1024 * 1024;
+/// Files that one source follows at most.
+const MAX_FILES: usize = 1000;
+/// Finished files that one source remembers at most: so many rotations late writes and returning files are told from new ones.
+const MAX_FINISHED: usize = 64;
+/// How long a file that was rotated away must stay as it is before it counts as finished. Writers are told to reopen within seconds.
+const GRACE: Duration = Duration::from_secs(10);
+/// How long a source that is busy reading may go without looking for new and replaced files.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// A log file, or several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The `source` label.
+    pub name: String,
+    /// A path, or a pattern with `*`, `?`, `**` and `[…]`.
+    pub pattern: String,
+    /// Where to begin in files that are there when this source is seen for the first time.
+    pub start: Start,
+    /// Lines longer than this, their end not counted, are cut.
+    pub max_line_bytes: usize,
+}
+
+/// Where to begin in a file that is there when its source is seen for the first time. Later files are always read whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Start {
+    /// Read what is written from now on.
+    #[default]
+    End,
+    /// Read all of it.
+    Beginning,
+}
+
+/// What was saved for a source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Saved {
+    /// The pattern that it was read under; `None` if the source was never seen.
+    pub pattern: Option<String>,
+    /// Its bookmarks, by the keys that they came with.
+    pub bookmarks: Vec<(u64, Bookmark)>,
+}
+
+/// What a turn of a source left behind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Poll {
+    /// There is more to read right away.
+    pub more: bool,
+    /// [`file::FileSource::targets`] gives something else than before.
+    pub targets_changed: bool,
+}
+
+/// Why a file cannot be read. All of it is weather: told, and tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be opened or examined.
+    #[error("open {}: {}", path.display(), cause(source))]
+    Open {
+        /// Which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Reading failed.
+    #[error("read {}: {}", path.display(), cause(source))]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A directory cannot be listed.
+    #[error("list {}: {}", path.display(), cause(source))]
+    List {
+        /// Which directory.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// There is something there, but nothing that holds a log.
+    #[error("open {}: not a file but a {kind}", path.display())]
+    NotAFile {
+        /// Which path.
+        path: PathBuf,
+        /// What it is.
+        kind: &'static str,
+    },
+    /// The pattern is none.
+    #[error("match {pattern}: {problem} at character {position}")]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong.
+        problem: &'static str,
+        /// Where.
+        position: usize,
+    },
+    /// More files than are followed at once.
+    #[error("follow {pattern}: more than {MAX_FILES} files match")]
+    TooMany {
+        /// The pattern.
+        pattern: String,
+    },
+}
+
+impl Error {
+    fn open(path: &Path, source: io::Error) -> Self {
+        Self::Open { path: path.to_owned(), source }
+    }
+
+    fn read(path: &Path, source: io::Error) -> Self {
+        Self::Read { path: path.to_owned(), source }
+    }
+
+    fn list(path: &Path, source: io::Error) -> Self {
+        Self::List { path: path.to_owned(), source }
+    }
+
+    /// Whether it only says that nothing is there.
+    fn is_missing(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::List { source, .. } => is_missing(source),
+            _ => false,
+        }
+    }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// The system's words for an error, without its number and in lower case.
+fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}

@@ -1,0 +1,79 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! Believable logs, made up: what the demo writes, and what benchmarks read. Pure and seeded: the same seed and times give the same bytes.
+//!
+//! Names, addresses and numbers are invented; any likeness is chance.
+
+use std::time::Duration;
+
+use crate::event::Timestamp;
+
+pub mod bot;
+mod probes;
+mod random;
+mod stamps;
+pub mod web;
+
+pub use bot::Bot;
+pub use web::Web;
+
+/// The most time made up at once: a demo that slept (a closed laptop) goes on, it does not catch up.
+const MAX_STEP: Duration = Duration::from_secs(60);
+
+/// How many of the web's requests a bot gets as messages.
+const MESSAGES_PER_REQUEST: f64 = 0.05;
+
+/// Three logs of one machine: a web server's in two formats, and a bot's.
+pub struct Workload {
+    combined: Web,
+    json: Web,
+    bot: Bot,
+    now: Timestamp,
+}
+
+/// Whole lines, by log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Lines {
+    /// nginx's combined format with `$request_time`.
+    pub combined: Vec<u8>,
+    /// nginx's log as JSON, several sites.
+    pub json: Vec<u8>,
+    /// The bot's log; its times are UTC.
+    pub bot: Vec<u8>,
+}
+
+impl Workload {
+    /// A workload that begins at `start` with about `rate` web requests per second in all.
+    pub fn new(seed: u64, rate: f64, start: Timestamp) -> Self {
+        let rate = rate.clamp(0.01, 100_000.0);
+        Self {
+            combined: Web::new(seed, rate / 2.0, start, None),
+            json: Web::new(seed.wrapping_add(1), rate / 2.0, start, None),
+            bot: Bot::new(seed.wrapping_add(2), rate * MESSAGES_PER_REQUEST, start, None),
+            now: start,
+        }
+    }
+
+    /// What is logged up to `now`, since the last call.
+    pub fn advance(&mut self, now: Timestamp) -> Lines {
+        let mut lines = Lines::default();
+        if now.since(self.now) > MAX_STEP {
+            self.combined.skip_to(now);
+            self.json.skip_to(now);
+            self.bot.skip_to(now);
+        }
+        self.now = self.now.max(now);
+        while self.combined.due() <= now {
+            self.combined.step().write_combined(&mut lines.combined);
+        }
+        while self.json.due() <= now {
+            self.json.step().write_json(&mut lines.json);
+        }
+        while self.bot.due() <= now {
+            self.bot.step(&mut lines.bot);
+        }
+        lines
+    }
+}
+
+#[cfg(test)]
+mod tests;

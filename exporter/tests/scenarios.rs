@@ -1,0 +1,56 @@
+//! Whole logs through the whole core: `tests/scenarios/NAME/{input.log, format, config.toml, expected.txt}`. What is expected are the
+//! findings and the page. `BLESS=1` writes the expectations anew.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use hostwarden::metrics::names;
+
+fn scenarios() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let mut found: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    found.sort();
+    assert!(!found.is_empty());
+    found
+}
+
+fn replay(scenario: &Path, output: &str) -> String {
+    let format = fs::read_to_string(scenario.join("format")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_hostwarden"));
+    command.env_clear().env("TZ", "UTC").current_dir(scenario).args(["--config", "config.toml", "replay", "--format", format.trim()]);
+    let output = command.args(["--output", output, "input.log"]).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn scenarios_give_what_is_expected() {
+    let mut wrong = Vec::new();
+    for scenario in scenarios() {
+        let page = replay(&scenario, "metrics");
+        let rows = page.lines().filter(|row| !row.starts_with('#') && !row.starts_with("hostwarden_build_info"));
+        let got = replay(&scenario, "json") + "\n" + &rows.map(|row| format!("{row}\n")).collect::<String>();
+        let expected = scenario.join("expected.txt");
+        if std::env::var_os("BLESS").is_some() {
+            fs::write(&expected, &got).unwrap();
+        } else if fs::read_to_string(&expected).unwrap_or_default() != got {
+            wrong.push(format!("{}:\n{got}", scenario.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+/// Metrics that no replay can show: they tell of a running exporter or of something that has not happened.
+const NOT_IN_REPLAYS: [&str; 0] = [];
+
+#[test]
+fn every_metric_of_the_list_is_on_some_page() {
+    let pages: String = scenarios().iter().map(|scenario| replay(scenario, "metrics")).collect();
+    let shown: BTreeSet<&str> = pages.lines().filter_map(|row| row.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    for metric in names::ALL.iter().filter(|metric| !NOT_IN_REPLAYS.contains(&metric.name)) {
+        assert!(shown.contains(metric.name), "{} is on the list and on no page", metric.name);
+    }
+}

@@ -1,0 +1,10 @@
+//! Reading log files exactly once: one test for each hazard, and a model that plays random ones.
+
+#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+
+#[path = "sources/hazards.rs"]
+mod hazards;
+#[path = "sources/model.rs"]
+mod model;
+#[path = "sources/rig.rs"]
+mod rig;

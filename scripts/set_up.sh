@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Sees to what building, testing or benchmarking needs beside Rust, and says nothing when all of it is there.
+#
+#   scripts/set_up.sh build|test|bench|deny
+#
+# Missing Debian packages are installed by apt-get as root or with passwordless sudo; services that come with them are not started.
+# Without either, it says what to install and fails. cargo-deny is built into target/tools.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '%s\n' "$*" >&2; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+can_install() {
+    command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+# install PACKAGE…
+install() {
+    if ! can_install; then
+        say "Missing here, and this user cannot install it: $*"
+        say "Install it first, for example: sudo apt-get install $*"
+        exit 1
+    fi
+    say "Installing (apt-get): $*"
+    # A package must not start its daemon on this machine: Debian's own way to say so.
+    local guard=/usr/sbin/policy-rc.d guarded=no
+    if [ ! -e "$guard" ]; then
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$guard" >/dev/null
+        as_root chmod 755 "$guard"
+        guarded=yes
+    fi
+    local result=0
+    { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >&2 </dev/null || result=$?
+    [ "$guarded" = no ] || as_root rm -f "$guard"
+    return "$result"
+}
+
+# need COMMAND=PACKAGE…: installs the packages whose command is not there.
+need() {
+    local missing=() pair
+    for pair in "$@"; do
+        PATH="$PATH:/usr/sbin:/sbin" command -v "${pair%%=*}" >/dev/null || missing+=("${pair#*=}")
+    done
+    [ ${#missing[@]} = 0 ] || install "${missing[@]}"
+}
+
+# SQLite, zstd and the TLS library are compiled from C.
+need_build() {
+    command -v cargo >/dev/null || { say "Missing: Rust (cargo). Install it from https://rustup.rs"; exit 1; }
+    need cc=gcc
+    echo '#include <stdlib.h>' | cc -E -x c - >/dev/null 2>&1 || install libc6-dev
+}
+
+need_deny() {
+    need_build
+    if ! PATH="$PWD/target/tools/bin:$PATH" command -v cargo-deny >/dev/null; then
+        say "Building cargo-deny into target/tools."
+        # Unoptimised: it runs for a second, building it is what takes time.
+        cargo install --locked --quiet --debug --root target/tools --target-dir target/tools/build cargo-deny >&2
+        rm -rf target/tools/build
+    fi
+}
+
+case "${1:-}" in
+    build) need_build ;;
+    deny) need_deny ;;
+    test)
+        need_build
+        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd
+        need_deny
+        ;;
+    bench)
+        need_build
+        need python3=python3 rg=ripgrep mtail=mtail
+        ;;
+    *)
+        sed -n '2,7s/^# \{0,1\}//p' "$0" >&2
+        exit 2
+        ;;
+esac

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Everything that can be tested on one machine, cheap things first; stops at the first failure. Called by `make test`.
+#
+#   scripts/test.sh
+#
+# Uses its own ports, folders and processes: an nginx or a Prometheus that runs here already is left alone.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/set_up.sh test
+export PATH="$PWD/target/tools/bin:$PATH:/usr/sbin:/sbin" CARGO_TERM_COLOR=never
+
+step() { printf '\n== %s (%s s)\n' "$*" "$SECONDS"; }
+
+step formatting
+cargo fmt --all --check
+
+step lints
+cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+step tests
+if cargo nextest --version >/dev/null 2>&1; then
+    cargo nextest run --workspace --locked --no-fail-fast --status-level fail --final-status-level fail
+else
+    cargo test --workspace --locked --quiet --no-fail-fast --all-targets
+fi
+cargo test --workspace --locked --quiet --doc
+
+step documentation
+RUSTDOCFLAGS='-D warnings' cargo doc --workspace --locked --no-deps --quiet --document-private-items
+make --no-print-directory docs-check
+
+step dependencies
+cargo deny --locked check bans licenses sources
+
+step "the program, tried as users run it"
+cargo build --locked --quiet --bin hostwarden --example generate_logs
+export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/target/debug/examples/generate_logs"
+
+step "real nginx, real Prometheus, promtool"
+scripts/real_nginx.py --requests 600
+
+step "fifty kills, nothing lost and nothing counted twice"
+scripts/torture.py --kills 50 --seconds 60
+
+step "benchmark, small: does it run"
+# The comparison needs ripgrep and mtail (`make bench` installs them) and is left out without them.
+scripts/bench.py --lines 20000 --rounds 1 --idle-secs 3 --distinct 20000
+
+printf '\nAll tests passed in %s s.\n' "$SECONDS"
