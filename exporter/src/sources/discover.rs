@@ -56,16 +56,11 @@ impl FileSource {
     pub(super) fn relocate(&mut self) -> BTreeSet<u64> {
         let mut unreadable = BTreeSet::new();
         let mut listings: HashMap<PathBuf, Result<Listing, Error>> = HashMap::new();
-        let mut unfinished: Vec<(u64, Bookmark)> = self
-            .memory
-            .unfinished()
-            .into_iter()
-            .filter(|key| !self.open.contains_key(key))
-            .filter_map(|key| Some((key, self.memory.get(key)?.clone())))
-            .collect();
-        // Who can prove it comes first.
-        unfinished.sort_by_key(|(key, bookmark)| (bookmark.head_bytes == 0, std::cmp::Reverse(*key)));
-        for (key, bookmark) in unfinished {
+        for key in self.memory.unfinished() {
+            // A file that was empty has nothing to be told by when its inode number turns up: see `begin`.
+            let Some(bookmark) = self.memory.get(key).filter(|known| known.head_bytes > 0 && !self.open.contains_key(&key)).cloned() else {
+                continue;
+            };
             let path = bookmark.path.clone();
             let directory = Path::new(&path).parent().unwrap_or(Path::new("/")).to_owned();
             let outcome = match listings.entry(directory.clone()).or_insert_with(|| list(&directory)) {
@@ -78,7 +73,6 @@ impl FileSource {
             };
             let lane = self.lane(Path::new(&path), None);
             match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane)).transpose()) {
-                // An empty file left its inode to this one.
                 Ok(Some(file)) if self.open_key(&file.content).is_some() => self.memory.forget(key),
                 Ok(Some(file)) => self.follow(key, file),
                 Ok(None) => {}
@@ -106,6 +100,16 @@ impl FileSource {
                 continue;
             }
             let lane = self.lane(&path, None);
+            if first
+                && let Ok(content) = Content::open(&path)
+                && self.open_key(&content).is_none()
+            {
+                // An empty file where a name led to once: its path and its inode are all that it has.
+                if self.memory.blank(&content, &path.to_string_lossy()) == Some(key) {
+                    self.take_up(key, content, lane, now);
+                    continue;
+                }
+            }
             let all_seen = self.discover(&path, lane, Occasion::Doubt, now).unwrap_or(false);
             if !self.open.contains_key(&key) && (overdue || (replaced && all_seen)) {
                 self.give_up(key);
@@ -338,10 +342,6 @@ fn list(directory: &Path) -> Result<Listing, Error> {
 /// The file with the bookmark's inode number, if it is the same file.
 fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>, Error> {
     for path in listing.get(&bookmark.inode).into_iter().flatten() {
-        // A file that was empty has nothing to be known by but its path.
-        if bookmark.head_bytes == 0 && *path != Path::new(&bookmark.path) {
-            continue;
-        }
         match Content::open(path) {
             Ok(mut content) => {
                 if memory::is_same(&mut content, bookmark).map_err(|source| Error::read(path, source))? {
