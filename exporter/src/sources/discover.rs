@@ -225,7 +225,7 @@ impl FileSource {
             self.settle_for(key, content, live);
         }
         self.follow_unseen(live, lane, unseen, now);
-        self.place(live, &visited);
+        self.place(live, &visited, occasion.key());
         Ok(all_seen)
     }
 
@@ -261,7 +261,7 @@ impl FileSource {
     }
 
     /// Gives new files their place in the order of reading. Siblings are given newest first; what is live is newer than all of them.
-    fn place(&mut self, live: &Path, siblings: &[(u64, u64)]) {
+    fn place(&mut self, live: &Path, siblings: &[(u64, u64)], asked: Option<u64>) {
         let is_sibling = |id: &(u64, u64), file: &Followed| *id == (file.content.device, file.content.inode);
         let mut chain: Vec<u64> = Vec::new();
         for id in siblings.iter().rev() {
@@ -273,7 +273,10 @@ impl FileSource {
         for (index, key) in chain.iter().enumerate() {
             let position = |key: &u64| self.order.iter().position(|placed| placed == key);
             if position(key).is_none() {
-                let newer = chain.iter().skip(index).find_map(position);
+                // The file in question may be deleted: then only the times tell whether this is what it held before.
+                let modified = |key: &u64| self.open.get(key).map(|file| file.modified);
+                let asked = asked.filter(|asked| !chain.contains(asked) && modified(key) < modified(asked));
+                let newer = chain.iter().skip(index).chain(asked.as_ref()).find_map(position);
                 self.order.insert(newer.unwrap_or(self.order.len()), *key);
             }
         }
