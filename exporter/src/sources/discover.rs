@@ -179,6 +179,13 @@ impl FileSource {
             }
         }
         let (mut unseen, mut shorter, mut visited) = (Vec::new(), Vec::new(), Vec::new());
+        let empty_since = self
+            .memory
+            .unfinished()
+            .into_iter()
+            .filter(|key| !self.open.contains_key(key))
+            .filter_map(|key| self.memory.empty_since(key, &path))
+            .min();
         let mut anchored = false;
         let mut all_seen = true;
         for sibling in rotated::siblings(live)? {
@@ -208,12 +215,9 @@ impl FileSource {
                     shorter.push((key, content));
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
-                // Written to late, after it had been rotated away empty.
-                Ok(Kinship::None) => {
-                    if let Some(key) = self.memory.blank(&content, &path) {
-                        self.take_up(key, content, lane, now);
-                    }
-                }
+                // What an empty file that is missing became: it was written to after it had been rotated away.
+                Ok(Kinship::None) if empty_since.is_some_and(|since| sibling.modified > since) => unseen.push((sibling, content)),
+                Ok(Kinship::None) => {}
                 Err(_) => all_seen = false,
             }
         }
