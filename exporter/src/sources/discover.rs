@@ -56,16 +56,11 @@ impl FileSource {
     pub(super) fn relocate(&mut self) -> BTreeSet<u64> {
         let mut unreadable = BTreeSet::new();
         let mut listings: HashMap<PathBuf, Result<Listing, Error>> = HashMap::new();
-        let mut unfinished: Vec<(u64, Bookmark)> = self
-            .memory
-            .unfinished()
-            .into_iter()
-            .filter(|key| !self.open.contains_key(key))
-            .filter_map(|key| Some((key, self.memory.get(key)?.clone())))
-            .collect();
-        // Who can prove it comes first.
-        unfinished.sort_by_key(|(key, bookmark)| (bookmark.head_bytes == 0, std::cmp::Reverse(*key)));
-        for (key, bookmark) in unfinished {
+        for key in self.memory.unfinished() {
+            // A file that was empty has nothing to be told by when its inode number turns up: see `begin`.
+            let Some(bookmark) = self.memory.get(key).filter(|known| known.head_bytes > 0 && !self.open.contains_key(&key)).cloned() else {
+                continue;
+            };
             let path = bookmark.path.clone();
             let directory = Path::new(&path).parent().unwrap_or(Path::new("/")).to_owned();
             let outcome = match listings.entry(directory.clone()).or_insert_with(|| list(&directory)) {
@@ -78,7 +73,6 @@ impl FileSource {
             };
             let lane = self.lane(Path::new(&path), None);
             match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane)).transpose()) {
-                // An empty file left its inode to this one.
                 Ok(Some(file)) if self.open_key(&file.content).is_some() => self.memory.forget(key),
                 Ok(Some(file)) => self.follow(key, file),
                 Ok(None) => {}
@@ -106,6 +100,16 @@ impl FileSource {
                 continue;
             }
             let lane = self.lane(&path, None);
+            if first
+                && let Ok(content) = Content::open(&path)
+                && self.open_key(&content).is_none()
+            {
+                // An empty file where a name led to once: its path and its inode are all that it has.
+                if self.memory.blank(&content, &path.to_string_lossy()) == Some(key) {
+                    self.take_up(key, content, lane, now);
+                    continue;
+                }
+            }
             let all_seen = self.discover(&path, lane, Occasion::Doubt, now).unwrap_or(false);
             if !self.open.contains_key(&key) && (overdue || (replaced && all_seen)) {
                 self.give_up(key);
@@ -175,6 +179,13 @@ impl FileSource {
             }
         }
         let (mut unseen, mut shorter, mut visited) = (Vec::new(), Vec::new(), Vec::new());
+        let empty_since = self
+            .memory
+            .unfinished()
+            .into_iter()
+            .filter(|key| !self.open.contains_key(key))
+            .filter_map(|key| self.memory.empty_since(key, &path))
+            .min();
         let mut anchored = false;
         let mut all_seen = true;
         for sibling in rotated::siblings(live)? {
@@ -204,12 +215,9 @@ impl FileSource {
                     shorter.push((key, content));
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
-                // Written to late, after it had been rotated away empty.
-                Ok(Kinship::None) => {
-                    if let Some(key) = self.memory.blank(&content, &path) {
-                        self.take_up(key, content, lane, now);
-                    }
-                }
+                // What an empty file that is missing became: it was written to after it had been rotated away.
+                Ok(Kinship::None) if empty_since.is_some_and(|since| sibling.modified > since) => unseen.push((sibling, content)),
+                Ok(Kinship::None) => {}
                 Err(_) => all_seen = false,
             }
         }
@@ -221,7 +229,7 @@ impl FileSource {
             self.settle_for(key, content, live);
         }
         self.follow_unseen(live, lane, unseen, now);
-        self.place(live, &visited);
+        self.place(live, &visited, occasion.key());
         Ok(all_seen)
     }
 
@@ -257,7 +265,7 @@ impl FileSource {
     }
 
     /// Gives new files their place in the order of reading. Siblings are given newest first; what is live is newer than all of them.
-    fn place(&mut self, live: &Path, siblings: &[(u64, u64)]) {
+    fn place(&mut self, live: &Path, siblings: &[(u64, u64)], asked: Option<u64>) {
         let is_sibling = |id: &(u64, u64), file: &Followed| *id == (file.content.device, file.content.inode);
         let mut chain: Vec<u64> = Vec::new();
         for id in siblings.iter().rev() {
@@ -269,7 +277,10 @@ impl FileSource {
         for (index, key) in chain.iter().enumerate() {
             let position = |key: &u64| self.order.iter().position(|placed| placed == key);
             if position(key).is_none() {
-                let newer = chain.iter().skip(index).find_map(position);
+                // The file in question may be deleted: then only the times tell whether this is what it held before.
+                let modified = |key: &u64| self.open.get(key).map(|file| file.modified);
+                let asked = asked.filter(|asked| !chain.contains(asked) && modified(key) < modified(asked));
+                let newer = chain.iter().skip(index).chain(asked.as_ref()).find_map(position);
                 self.order.insert(newer.unwrap_or(self.order.len()), *key);
             }
         }
@@ -338,10 +349,6 @@ fn list(directory: &Path) -> Result<Listing, Error> {
 /// The file with the bookmark's inode number, if it is the same file.
 fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>, Error> {
     for path in listing.get(&bookmark.inode).into_iter().flatten() {
-        // A file that was empty has nothing to be known by but its path.
-        if bookmark.head_bytes == 0 && *path != Path::new(&bookmark.path) {
-            continue;
-        }
         match Content::open(path) {
             Ok(mut content) => {
                 if memory::is_same(&mut content, bookmark).map_err(|source| Error::read(path, source))? {

@@ -107,6 +107,7 @@ impl FileSource {
         let predecessor = self.names.get(name).map(|name| name.key);
         let first_sight = !self.looked && !self.known_pattern;
         let known = self.memory.has_path(&path.to_string_lossy());
+        let blank = self.memory.blank(&content, &path.to_string_lossy()).and_then(|key| Some((key, self.memory.get(key)?.modified)));
         let replaces = known || predecessor.is_some() || (self.pattern.is_path() && !self.memory.is_empty() && !first_sight);
         let lane = self.lane(&path, predecessor);
         let was_there = !replaces && (first_sight || name.ancestors().any(|path| self.unexamined.contains(path)));
@@ -117,7 +118,7 @@ impl FileSource {
             // Nothing that lies beside it and was written before now is news.
             file.modified = file.modified.max(now);
         }
-        if replaces {
+        if replaces && blank.is_none() {
             self.memory.count_rotation();
         }
         if !known {
@@ -126,8 +127,12 @@ impl FileSource {
             return Ok(key);
         }
         let held = self.hold(file);
+        let occasion = blank.map_or(Occasion::New(held), |(_, modified)| Occasion::Filled(held, modified));
         // What cannot be listed now is looked for again as long as something is missing.
-        self.read_problem = self.discover(&path, lane, Occasion::New(held), now).err();
+        self.read_problem = self.discover(&path, lane, occasion, now).err();
+        if let Some((key, _)) = blank {
+            self.memory.forget(key);
+        }
         Ok(self.release(held))
     }
 

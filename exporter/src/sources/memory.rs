@@ -144,6 +144,11 @@ impl Memory {
         self.known.iter().find(|(_, known)| is_it(known)).map(|(key, _)| *key)
     }
 
+    /// When this file was last seen, if it is of this path and was empty then.
+    pub(super) fn empty_since(&self, key: u64, path: &str) -> Option<Timestamp> {
+        self.known.get(&key).filter(|known| known.head_bytes == 0 && known.path == path).map(|known| known.modified)
+    }
+
     /// A batch with all that was not told yet.
     pub(super) fn take_batch(&mut self) -> Batch {
         Batch {
