@@ -56,7 +56,7 @@ const ROOMS: &[Room] = &[
     pure("privacy", &[], &["hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
-        &["custom", "escapes", "json", "numbers", "nginx_combined", "timestamps"],
+        &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "timestamps"],
     ),
     pure("classify", &["event"], &["memchr", "regex"]),
     apart(
