@@ -64,11 +64,13 @@ pub(super) const fn mixed(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// `length` characters of an identifier, as in links.
+/// `length` characters of an identifier, as in links. Every third is a digit, so that none looks like a word.
 pub(super) fn identifier(mut n: u64, length: usize, out: &mut String) {
-    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    for _ in 0..length {
-        out.push(char::from(ALPHABET[(n % 32) as usize]));
+    const LETTERS: &[u8; 24] = b"abcdefghijkmnpqrstuvwxyz";
+    const DIGITS: &[u8; 8] = b"23456789";
+    for place in 0..length {
+        let alphabet: &[u8] = if place % 3 == 1 { DIGITS } else { LETTERS };
+        out.push(char::from(alphabet[(n % alphabet.len() as u64) as usize]));
         n = mixed(n);
     }
 }
