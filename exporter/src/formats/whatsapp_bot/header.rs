@@ -33,7 +33,8 @@ pub(super) fn read<'a>(line: &'a [u8], clock: &mut IsoClock) -> Option<Head<'a>>
     let mut named = false;
     for _ in 0..=WORDS_BEFORE_LEVEL {
         let (word, after) = text.split_at(text.iter().position(|&byte| is_separator(byte)).unwrap_or(text.len()));
-        if let Some(level) = level(word) {
+        let bracketed = rest.len().checked_sub(text.len() + 1).and_then(|before| rest.get(before)) == Some(&b'[');
+        if let Some(level) = level(word, bracketed) {
             let (message, behind_name) = split_name(skip_closers(after), named);
             return Some(Head { at, level: level.error(), message, behind_name });
         }
@@ -62,12 +63,14 @@ impl Level {
 }
 
 /// Python's levels, those of loguru and structlog, and short forms. In lower case only structlog writes them: `[info     ]`.
-fn level(word: &[u8]) -> Option<Level> {
+fn level(word: &[u8], bracketed: bool) -> Option<Level> {
     Some(match word {
         b"INFO" | b"DEBUG" | b"WARNING" | b"WARN" | b"NOTICE" | b"TRACE" | b"SUCCESS" | b"NOTSET" => Level::Lower,
-        b"info" | b"debug" | b"warning" | b"warn" => Level::Lower,
-        b"ERROR" | b"error" | b"ERR" | b"EXCEPTION" => Level::Error,
-        b"CRITICAL" | b"critical" | b"CRIT" | b"FATAL" | b"fatal" => Level::Critical,
+        b"ERROR" | b"ERR" | b"EXCEPTION" => Level::Error,
+        b"CRITICAL" | b"CRIT" | b"FATAL" => Level::Critical,
+        b"info" | b"debug" | b"warning" | b"warn" if bracketed => Level::Lower,
+        b"error" if bracketed => Level::Error,
+        b"critical" | b"fatal" if bracketed => Level::Critical,
         _ => return None,
     })
 }
@@ -210,6 +213,7 @@ mod tests {
             ("2026-04-04 00:00:00,342 WARN [MainThread] bot.sql: ", None),
             ("2026-04-04 00:00:00,342 - bot.sql - WARNING - [sql.py:42] - ", None),
             ("2026-04-04 00:00:00,342 ", None),
+            ("2026-04-04 00:00:00,342 error: ", None),
         ] {
             for message in ["Could not save order 7: deadlock", "Incoming message from +34600123456"] {
                 let line = format!("{head}{message}");
