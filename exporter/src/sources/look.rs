@@ -19,7 +19,7 @@ const LAST_LINE_BYTES: u64 = 1024 * 1024;
 impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
-        let unreadable = self.relocate();
+        let unreadable = self.relocate(now);
         // By their keys: new files will find their places among them.
         self.arrange();
         let found = self.pattern.find();

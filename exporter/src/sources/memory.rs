@@ -107,6 +107,17 @@ impl Memory {
         self.known.iter().filter(|(_, known)| !known.finished).map(|(key, _)| *key).collect()
     }
 
+    /// Files to be found by their inode numbers: all with something left to read, and, where late writes went unseen, finished ones too.
+    /// A file that was empty has nothing to be told by when its number turns up again, so it is not among them.
+    pub(super) fn sought(&self, finished: bool) -> Vec<(u64, Bookmark)> {
+        let is_sought = |known: &Bookmark| known.head_bytes > 0 && (finished || !known.finished);
+        let mut sought: Vec<_> =
+            self.known.iter().filter(|(_, known)| is_sought(known)).map(|(key, known)| (*key, known.clone())).collect();
+        // Should two be the same file, the one that was read further is right.
+        sought.sort_by_key(|(_, known)| std::cmp::Reverse(known.offset));
+        sought
+    }
+
     /// Which remembered file this is: by its inode, else by its content. `print` gives what is known of a file beyond its bookmark;
     /// `by_content` says which files may be looked for by content alone.
     pub(super) fn recognise<'a>(

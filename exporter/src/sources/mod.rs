@@ -17,6 +17,7 @@ mod followed;
 mod lines;
 mod look;
 mod memory;
+mod missing;
 mod pattern;
 pub mod reader;
 mod rotated;
