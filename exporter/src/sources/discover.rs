@@ -102,6 +102,7 @@ impl FileSource {
             .filter(|key| !self.open.contains_key(key))
             .filter_map(|key| self.memory.empty_since(key, &path))
             .min();
+        let is_late = |sibling: &Sibling| empty_since.is_some_and(|since| sibling.modified > since);
         let mut anchored = false;
         let mut all_seen = true;
         for sibling in rotated::siblings(live)? {
@@ -132,14 +133,14 @@ impl FileSource {
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
                 // What an empty file that is missing became: it was written to after it had been rotated away.
-                Ok(Kinship::None) if empty_since.is_some_and(|since| sibling.modified > since) => unseen.push((sibling, content)),
+                Ok(Kinship::None) if is_late(&sibling) => unseen.push((sibling, content)),
                 Ok(Kinship::None) => {}
                 Err(_) => all_seen = false,
             }
         }
         if !anchored {
             let until = self.known_until(&path, &occasion);
-            unseen.retain(|(sibling, _)| until.is_some_and(|until| sibling.modified > until));
+            unseen.retain(|(sibling, _)| until.is_some_and(|until| sibling.modified > until) || is_late(sibling));
         }
         for (key, content) in shorter {
             self.settle_for(key, content, live);

@@ -111,7 +111,7 @@ impl Rig {
     }
 
     pub(crate) fn link(&self, target: impl AsRef<Path>, name: &str) {
-        let _ = fs::remove_file(self.path(name));
+        fs::remove_file(self.path(name)).unwrap_or_default();
         std::os::unix::fs::symlink(target, self.path(name)).unwrap();
     }
 
