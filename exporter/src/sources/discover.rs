@@ -57,7 +57,12 @@ impl FileSource {
             self.memory.set(key, old.bookmark());
             self.open.insert(key, old);
             accepted?;
-            return self.discover(&path, lane, Occasion::Filled(key, modified), now).map(|_| ());
+            let discovered = self.discover(&path, lane, Occasion::Filled(key, modified), now);
+            if self.names_are_true && self.names.values().any(|name| name.key == key) {
+                self.renew(key, key);
+                self.memory.forget(key);
+            }
+            return discovered.map(|_| ());
         }
         let bookmark = Bookmark { finished: false, ..old.bookmark() };
         self.memory.set(key, bookmark.clone());
@@ -71,16 +76,21 @@ impl FileSource {
             self.order.insert(at + 1, held);
         }
         let discovered = self.discover(&path, lane, Occasion::Truncated(held, &(key, bookmark, old.print)), now);
-        let new_key = self.release(held);
-        for name in self.names.values_mut().filter(|name| name.key == key) {
-            name.key = new_key;
-        }
+        self.renew(held, key);
         let all_seen = discovered?;
         if all_seen && !self.open.contains_key(&key) && self.memory.get(key).is_some_and(|known| !known.finished) {
             self.memory.lose(lag);
             self.memory.forget(key);
         }
         Ok(())
+    }
+
+    /// Gives a live file the newest key, so that it comes after what was found just now, in the next process too. Names know it by `known`.
+    fn renew(&mut self, held: u64, known: u64) {
+        let key = self.release(held);
+        for name in self.names.values_mut().filter(|name| name.key == known) {
+            name.key = key;
+        }
     }
 
     /// Walks the rotated siblings of a log from the newest on. Remembered ones are taken up where their bookmarks stand; those newer than

@@ -19,6 +19,7 @@ const LAST_LINE_BYTES: u64 = 1024 * 1024;
 impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
+        self.names_are_true = false;
         let unreadable = self.relocate(now);
         // By their keys: new files will find their places among them.
         self.arrange();
@@ -204,6 +205,7 @@ impl FileSource {
                 _ => {}
             }
         }
+        self.names_are_true = true;
         for (path, lane) in left {
             let succeeded = self.open.values().any(|file| file.role == Role::Live && file.path == path);
             // A successor has been asked about already. One that came and went between two looks is found only now.
