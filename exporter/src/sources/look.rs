@@ -56,6 +56,9 @@ impl FileSource {
         self.names = names;
         self.assign_roles(now);
         self.search_missing(now, &unreadable);
+        if !self.looked {
+            self.search_successors(now);
+        }
         self.visit_kept(now);
         self.unexamined = if self.looked { self.unexamined.intersection(&failing).cloned().collect() } else { failing };
         self.looked = true;

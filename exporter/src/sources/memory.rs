@@ -1,6 +1,6 @@
 //! Every file that a source remembers, and what must be told about them with the next batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::MAX_FINISHED;
@@ -90,6 +90,11 @@ impl Memory {
         for key in finished.iter().take(finished.len().saturating_sub(MAX_FINISHED)) {
             self.forget(*key);
         }
+    }
+
+    /// The paths that files were followed under.
+    pub(super) fn paths(&self) -> BTreeSet<String> {
+        self.known.values().map(|known| known.path.clone()).collect()
     }
 
     /// Whether a file was ever followed under this path.

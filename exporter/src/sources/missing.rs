@@ -85,6 +85,17 @@ impl FileSource {
         }
     }
 
+    /// Looks for files that came and went while nobody looked, where no log is there now that would lead to them.
+    pub(super) fn search_successors(&mut self, now: Timestamp) {
+        for path in self.memory.paths() {
+            let path = PathBuf::from(path);
+            if !self.open.values().any(|file| file.path == path) {
+                let lane = self.lane(&path, None);
+                self.read_problem = self.discover(&path, lane, Occasion::Doubt, now).err().filter(|problem| !problem.is_missing());
+            }
+        }
+    }
+
     /// What was seen of this file and not read is lost. It stays known: should it turn up after all, it is not read again.
     fn give_up(&mut self, key: u64) {
         self.missing.remove(&key);
