@@ -323,6 +323,7 @@ impl World {
         self.shift(log);
         self.rig.copy(&name, &format!("{name}.1"));
         let copied = self.whole_lines(text);
+        let mut crash_is_fatal = false;
         self.logs[log].slots.insert(0, Slot { text, ending: "", left: None });
         if self.chance(3) {
             // Too late for the copy. A line that was begun before is in both.
@@ -330,12 +331,12 @@ impl World {
             self.perish(text, copied);
             if self.chance(2) {
                 self.poll();
+                // Seen far beyond the copy, then a crash before the next look: such a copy of a small file is not known for one.
+                crash_is_fatal = true;
             }
         }
         self.texts[text].lines_in_time = copied;
         self.rig.truncate(&name);
-        // Read beyond the copy, then a crash before the next look: the copy of a small file is not known for one then.
-        let crash_is_fatal = self.texts[text].next > copied;
         // The copy is new: the reader does not have it open.
         self.held.retain(|held| *held != text);
         self.texts.push(Text { log, lines_in_time: usize::MAX, ..Text::default() });
