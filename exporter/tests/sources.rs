@@ -1,6 +1,11 @@
 //! Reading log files exactly once: one test for each hazard, and a model that plays random ones.
 
-#![expect(clippy::unwrap_used, reason = "clippy knows tests by their attribute, and helpers have none")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::string_slice,
+    clippy::print_stdout,
+    reason = "clippy knows tests by their attribute, and helpers have none"
+)]
 
 #[path = "sources/hazards.rs"]
 mod hazards;
@@ -8,3 +13,5 @@ mod hazards;
 mod model;
 #[path = "sources/rig.rs"]
 mod rig;
+#[path = "sources/thread.rs"]
+mod thread;

@@ -63,7 +63,7 @@ pub(super) struct Print {
 impl Print {
     /// The print of a file whose first bytes are `head` and that was read up to just behind `tail`.
     pub(super) fn new(head: Head, tail: Tail) -> Self {
-        Self { head_hash: hash(&head.bytes), head, tail }
+        Self { head_hash: hash(lasting(&head.bytes)), head, tail }
     }
 
     pub(super) fn head(&self) -> &Head {
@@ -95,11 +95,18 @@ impl Print {
 
     /// Writes what is known into a bookmark.
     pub(super) fn save(&self, bookmark: &mut Bookmark) {
-        bookmark.head_bytes = self.head.bytes.len() as u64;
+        bookmark.head_bytes = lasting(&self.head.bytes).len() as u64;
         bookmark.head_hash = self.head_hash;
         bookmark.tail_bytes = self.tail.bytes().len() as u64;
         bookmark.tail_hash = hash(self.tail.bytes());
     }
+}
+
+/// The first bytes that a bookmark covers: up to a power of two, so that a copy which was made when the file was a little shorter
+/// is known for one by the next process, too.
+fn lasting(head: &[u8]) -> &[u8] {
+    let covered = head.len().checked_ilog2().map_or(0, |log| 1 << log);
+    head.get(..covered).unwrap_or_default()
 }
 
 /// Whether a file that begins with `head` begins as the bookmark's file did.
@@ -164,7 +171,17 @@ mod tests {
         Print::new(head("one\ntwo\n"), b"two\n".to_vec().into()).save(&mut bookmark);
         assert!(begins_like(&bookmark, &head("one\ntwo\nthree\n")));
         assert!(!begins_like(&bookmark, &head("one\n")));
+        Print::new(head("one\ntwo"), Tail::default()).save(&mut bookmark);
+        assert!(begins_like(&bookmark, &head("one\n")), "half of it is enough");
+        assert!(!begins_like(&bookmark, &head("on")));
+        Print::default().save(&mut bookmark);
+        assert_eq!(bookmark.head_bytes, 0);
         bookmark.head_bytes = u64::MAX;
         assert!(!begins_like(&bookmark, &head("one\n")));
+        Print::new(head("one\ntwo"), Tail::default()).save(&mut bookmark);
+        assert!(begins_like(&bookmark, &head("one\n")), "half of it is enough");
+        assert!(!begins_like(&bookmark, &head("on")));
+        Print::default().save(&mut bookmark);
+        assert_eq!(bookmark.head_bytes, 0);
     }
 }

@@ -1,17 +1,15 @@
-//! What became of files that were moved, copied or packed away while nobody looked.
+//! What became of files that were moved, copied or packed away: the siblings of a log, judged by what is known.
 
-use std::collections::{BTreeSet, HashMap};
-use std::os::unix::fs::DirEntryExt;
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::io;
+use std::path::Path;
 
 use super::bookmark::Print;
 use super::content::Content;
 use super::file::FileSource;
 use super::followed::{Followed, Role};
-use super::memory::{self, Found};
+use super::memory::Found;
 use super::rotated::{self, Sibling};
-use super::{Error, GRACE, MAX_FILES};
+use super::{Error, MAX_FILES};
 use crate::batch::Bookmark;
 use crate::event::Timestamp;
 
@@ -37,9 +35,6 @@ impl Occasion<'_> {
     }
 }
 
-/// The files of a directory by their inode numbers.
-type Listing = HashMap<u64, Vec<PathBuf>>;
-
 /// What a sibling is to the files that are known.
 enum Kinship {
     None,
@@ -51,85 +46,6 @@ enum Kinship {
 }
 
 impl FileSource {
-    /// Opens remembered files that are not open, by their inode numbers: in the directory that they were in, under whatever name.
-    /// Gives those that may be there but cannot be examined now.
-    pub(super) fn relocate(&mut self) -> BTreeSet<u64> {
-        let mut unreadable = BTreeSet::new();
-        let mut listings: HashMap<PathBuf, Result<Listing, Error>> = HashMap::new();
-        for key in self.memory.unfinished() {
-            // A file that was empty has nothing to be told by when its inode number turns up: see `begin`.
-            let Some(bookmark) = self.memory.get(key).filter(|known| known.head_bytes > 0 && !self.open.contains_key(&key)).cloned() else {
-                continue;
-            };
-            let path = bookmark.path.clone();
-            let directory = Path::new(&path).parent().unwrap_or(Path::new("/")).to_owned();
-            let outcome = match listings.entry(directory.clone()).or_insert_with(|| list(&directory)) {
-                Ok(listing) => find_inode(listing, &bookmark),
-                Err(error) if error.is_missing() => Ok(None),
-                Err(_) => {
-                    unreadable.insert(key);
-                    continue;
-                }
-            };
-            let lane = self.lane(Path::new(&path), None);
-            match outcome.and_then(|found| found.map(|content| resume(content, &bookmark, lane)).transpose()) {
-                Ok(Some(file)) if self.open_key(&file.content).is_some() => self.memory.forget(key),
-                Ok(Some(file)) => self.follow(key, file),
-                Ok(None) => {}
-                Err(_) => {
-                    unreadable.insert(key);
-                }
-            }
-        }
-        unreadable
-    }
-
-    /// Looks for remembered files that are not where they were, and gives up those that are nowhere.
-    pub(super) fn search_missing(&mut self, now: Timestamp, unreadable: &BTreeSet<u64>) {
-        for key in self.memory.unfinished() {
-            let Some(path) = self.memory.get(key).map(|known| PathBuf::from(&known.path)) else { continue };
-            if self.open.contains_key(&key) || unreadable.contains(&key) {
-                continue;
-            }
-            let first = !self.missing.contains_key(&key);
-            let since = *self.missing.entry(key).or_insert(now);
-            let replaced = self.open.values().any(|file| file.role == Role::Live && file.path == path);
-            // A log whose directory is not there yet may come with it: nothing is given up at once unless there is a successor.
-            let overdue = now.since(since) >= GRACE;
-            if !(first || replaced || overdue) {
-                continue;
-            }
-            let lane = self.lane(&path, None);
-            if first
-                && let Ok(content) = Content::open(&path)
-                && self.open_key(&content).is_none()
-            {
-                // An empty file where a name led to once: its path and its inode are all that it has.
-                if self.memory.blank(&content, &path.to_string_lossy()) == Some(key) {
-                    self.take_up(key, content, lane, now);
-                    continue;
-                }
-            }
-            let all_seen = self.discover(&path, lane, Occasion::Doubt, now).unwrap_or(false);
-            if !self.open.contains_key(&key) && (overdue || (replaced && all_seen)) {
-                self.give_up(key);
-            }
-        }
-    }
-
-    /// What was seen of this file and not read is lost. It stays known: should it turn up after all, it is not read again.
-    fn give_up(&mut self, key: u64) {
-        self.missing.remove(&key);
-        if let Some(bookmark) = self.memory.get(key).cloned() {
-            self.memory.lose(bookmark.seen_bytes.saturating_sub(bookmark.offset));
-            if bookmark.head_bytes == 0 {
-                self.memory.forget(key);
-            } else {
-                self.memory.set(key, Bookmark { finished: true, ..bookmark });
-            }
-        }
-    }
-
     /// An open file is not what it was: truncated, or rewritten; or it was empty, and may have been filled and emptied since.
     pub(super) fn changed(&mut self, key: u64, now: Timestamp) -> Result<(), Error> {
         let Some(mut old) = self.open.remove(&key) else { return Ok(()) };
@@ -141,7 +57,12 @@ impl FileSource {
             self.memory.set(key, old.bookmark());
             self.open.insert(key, old);
             accepted?;
-            return self.discover(&path, lane, Occasion::Filled(key, modified), now).map(|_| ());
+            let discovered = self.discover(&path, lane, Occasion::Filled(key, modified), now);
+            if self.names_are_true && self.names.values().any(|name| name.key == key) {
+                self.renew(key, key);
+                self.memory.forget(key);
+            }
+            return discovered.map(|_| ());
         }
         let bookmark = Bookmark { finished: false, ..old.bookmark() };
         self.memory.set(key, bookmark.clone());
@@ -155,16 +76,21 @@ impl FileSource {
             self.order.insert(at + 1, held);
         }
         let discovered = self.discover(&path, lane, Occasion::Truncated(held, &(key, bookmark, old.print)), now);
-        let new_key = self.release(held);
-        for name in self.names.values_mut().filter(|name| name.key == key) {
-            name.key = new_key;
-        }
+        self.renew(held, key);
         let all_seen = discovered?;
         if all_seen && !self.open.contains_key(&key) && self.memory.get(key).is_some_and(|known| !known.finished) {
             self.memory.lose(lag);
             self.memory.forget(key);
         }
         Ok(())
+    }
+
+    /// Gives a live file the newest key, so that it comes after what was found just now, in the next process too. Names know it by `known`.
+    fn renew(&mut self, held: u64, known: u64) {
+        let key = self.release(held);
+        for name in self.names.values_mut().filter(|name| name.key == known) {
+            name.key = key;
+        }
     }
 
     /// Walks the rotated siblings of a log from the newest on. Remembered ones are taken up where their bookmarks stand; those newer than
@@ -186,6 +112,7 @@ impl FileSource {
             .filter(|key| !self.open.contains_key(key))
             .filter_map(|key| self.memory.empty_since(key, &path))
             .min();
+        let is_late = |sibling: &Sibling| empty_since.is_some_and(|since| sibling.modified > since);
         let mut anchored = false;
         let mut all_seen = true;
         for sibling in rotated::siblings(live)? {
@@ -216,14 +143,14 @@ impl FileSource {
                 }
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
                 // What an empty file that is missing became: it was written to after it had been rotated away.
-                Ok(Kinship::None) if empty_since.is_some_and(|since| sibling.modified > since) => unseen.push((sibling, content)),
+                Ok(Kinship::None) if is_late(&sibling) => unseen.push((sibling, content)),
                 Ok(Kinship::None) => {}
                 Err(_) => all_seen = false,
             }
         }
         if !anchored {
             let until = self.known_until(&path, &occasion);
-            unseen.retain(|(sibling, _)| until.is_some_and(|until| sibling.modified > until));
+            unseen.retain(|(sibling, _)| until.is_some_and(|until| sibling.modified > until) || is_late(sibling));
         }
         for (key, content) in shorter {
             self.settle_for(key, content, live);
@@ -252,7 +179,7 @@ impl FileSource {
     }
 
     /// Goes on with a remembered file that was found again, if there is anything left to read in it.
-    fn take_up(&mut self, key: u64, content: Content, lane: u64, now: Timestamp) {
+    pub(super) fn take_up(&mut self, key: u64, content: Content, lane: u64, now: Timestamp) {
         let Some(bookmark) = self.memory.get(key) else { return };
         let has_grown = content.stat().is_ok_and(|stat| stat.size > bookmark.offset) && !content.is_archive();
         if self.open.contains_key(&key) || (bookmark.finished && !has_grown) {
@@ -334,36 +261,4 @@ impl FileSource {
         let others = self.open.iter().filter(|(key, file)| Some(**key) != occasion.key() && file.path == Path::new(path));
         self.memory.last_modified(path, occasion.key()).max(others.map(|(_, file)| file.modified).max())
     }
-}
-
-fn list(directory: &Path) -> Result<Listing, Error> {
-    let error = |source| Error::list(directory, source);
-    let mut listing = Listing::new();
-    for entry in fs::read_dir(directory).map_err(error)? {
-        let entry = entry.map_err(error)?;
-        listing.entry(entry.ino()).or_default().push(entry.path());
-    }
-    Ok(listing)
-}
-
-/// The file with the bookmark's inode number, if it is the same file.
-fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>, Error> {
-    for path in listing.get(&bookmark.inode).into_iter().flatten() {
-        match Content::open(path) {
-            Ok(mut content) => {
-                if memory::is_same(&mut content, bookmark).map_err(|source| Error::read(path, source))? {
-                    return Ok(Some(content));
-                }
-            }
-            Err(Error::NotAFile { .. }) => {}
-            Err(error) if error.is_missing() => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(None)
-}
-
-/// Live until it turns out that no name leads to it: then its successors are looked for.
-fn resume(content: Content, bookmark: &Bookmark, lane: u64) -> Result<Followed, Error> {
-    Followed::resume(content, bookmark, lane, Role::Live).map_err(|source| Error::read(Path::new(&bookmark.path), source))
 }

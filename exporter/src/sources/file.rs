@@ -22,6 +22,8 @@ pub struct FileSource {
     pub(super) open: BTreeMap<u64, Followed>,
     /// The names that the pattern stands for, and what they lead to.
     pub(super) names: BTreeMap<PathBuf, Name>,
+    /// The names are those of the last look: false while a look is finding new ones.
+    pub(super) names_are_true: bool,
     /// What could not be examined since the first look: when it can, it was there all the time.
     pub(super) unexamined: BTreeSet<PathBuf>,
     /// Remembered files that are nowhere, and since when.
@@ -69,6 +71,7 @@ impl FileSource {
             memory: Memory::new(saved.bookmarks),
             open: BTreeMap::new(),
             names: BTreeMap::new(),
+            names_are_true: false,
             unexamined: BTreeSet::new(),
             missing: BTreeMap::new(),
             known_pattern: saved.pattern.as_ref() == Some(&config.pattern),

@@ -19,7 +19,8 @@ const LAST_LINE_BYTES: u64 = 1024 * 1024;
 impl FileSource {
     /// Finds out what is there now. Reads no lines.
     pub(super) fn look(&mut self, now: Timestamp) {
-        let unreadable = self.relocate();
+        self.names_are_true = false;
+        let unreadable = self.relocate(now);
         // By their keys: new files will find their places among them.
         self.arrange();
         let found = self.pattern.find();
@@ -55,6 +56,9 @@ impl FileSource {
         self.names = names;
         self.assign_roles(now);
         self.search_missing(now, &unreadable);
+        if !self.looked {
+            self.search_successors(now);
+        }
         self.visit_kept(now);
         self.unexamined = if self.looked { self.unexamined.intersection(&failing).cloned().collect() } else { failing };
         self.looked = true;
@@ -204,6 +208,7 @@ impl FileSource {
                 _ => {}
             }
         }
+        self.names_are_true = true;
         for (path, lane) in left {
             let succeeded = self.open.values().any(|file| file.role == Role::Live && file.path == path);
             // A successor has been asked about already. One that came and went between two looks is found only now.

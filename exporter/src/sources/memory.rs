@@ -1,6 +1,6 @@
 //! Every file that a source remembers, and what must be told about them with the next batch.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use super::MAX_FINISHED;
@@ -92,6 +92,11 @@ impl Memory {
         }
     }
 
+    /// The paths that files were followed under.
+    pub(super) fn paths(&self) -> BTreeSet<String> {
+        self.known.values().map(|known| known.path.clone()).collect()
+    }
+
     /// Whether a file was ever followed under this path.
     pub(super) fn has_path(&self, path: &str) -> bool {
         self.known.values().any(|known| known.path == path)
@@ -105,6 +110,17 @@ impl Memory {
     /// Files with something left to read, as far as is known.
     pub(super) fn unfinished(&self) -> Vec<u64> {
         self.known.iter().filter(|(_, known)| !known.finished).map(|(key, _)| *key).collect()
+    }
+
+    /// Files to be found by their inode numbers: all with something left to read, and, where late writes went unseen, finished ones too.
+    /// A file that was empty has nothing to be told by when its number turns up again, so it is not among them.
+    pub(super) fn sought(&self, finished: bool) -> Vec<(u64, Bookmark)> {
+        let is_sought = |known: &Bookmark| known.head_bytes > 0 && (finished || !known.finished);
+        let mut sought: Vec<_> =
+            self.known.iter().filter(|(_, known)| is_sought(known)).map(|(key, known)| (*key, known.clone())).collect();
+        // Should two be the same file, the one that was read further is right.
+        sought.sort_by_key(|(_, known)| std::cmp::Reverse(known.offset));
+        sought
     }
 
     /// Which remembered file this is: by its inode, else by its content. `print` gives what is known of a file beyond its bookmark;

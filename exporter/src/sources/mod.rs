@@ -17,13 +17,14 @@ mod followed;
 pub(crate) mod lines;
 mod look;
 mod memory;
+mod missing;
 mod pattern;
 pub mod reader;
 mod rotated;
 mod status;
 pub mod watch;
 
-/// Bytes read in one go. Larger chunks were no faster, and their memory goes back to the kernel each time.
+/// Bytes read in one go. Four times as much saves a tenth of the time, but such memory goes back to the kernel with each batch.
 const CHUNK_BYTES: usize = 64 * 1024;
 /// Bytes that one source reads in one turn, before the others have theirs.
 const SHARE_BYTES: u64 = 1024 * 1024;

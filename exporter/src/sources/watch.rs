@@ -1,6 +1,7 @@
 //! The alarm clock: the kernel's notice that a file was written, or that files came or went. It says when to look, never what to find.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -76,20 +77,20 @@ impl Watch {
         let mut before = std::mem::take(&mut self.watched);
         let mut failure = None;
         for target in targets {
-            let key = target.key();
-            if let Some(descriptor) = before.remove(&key) {
-                self.watched.insert(key, descriptor);
-            } else if !self.watched.contains_key(&key) {
-                let (path, mask) = target.path_and_mask();
-                match watches.add(path, mask) {
-                    Ok(descriptor) => {
-                        self.watched.insert(key, descriptor);
-                        added = true;
-                    }
-                    // Gone again: then it is no target any more at the next look.
-                    Err(error) if super::is_missing(&error) => {}
-                    Err(error) => failure = Some(error),
+            let Entry::Vacant(entry) = self.watched.entry(target.key()) else { continue };
+            if let Some(descriptor) = before.remove(entry.key()) {
+                entry.insert(descriptor);
+                continue;
+            }
+            let (path, mask) = target.path_and_mask();
+            match watches.add(path, mask) {
+                Ok(descriptor) => {
+                    entry.insert(descriptor);
+                    added = true;
                 }
+                // Gone again: then it is no target any more at the next look.
+                Err(error) if super::is_missing(&error) => {}
+                Err(error) => failure = Some(error),
             }
         }
         for descriptor in before.into_values() {
