@@ -81,7 +81,7 @@ const PLACES: &[(u32, (&str, &str, &str))] = &[
 pub struct Request {
     /// When it was answered.
     pub at: Timestamp,
-    /// Which client, as a number; see [`address`].
+    /// Which client, as a number; each has its own address.
     pub client: u64,
     /// Empty when the request text is no HTTP.
     pub method: &'static str,
