@@ -5,7 +5,9 @@
 //! protects only as long as the salt stays secret (OpenSSL tries 10^9 numbers in under two minutes on one core).
 
 use std::fmt;
+use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -166,6 +168,14 @@ impl Privacy {
         self.scrub_to(text, self.text_max_chars)
     }
 
+    /// Text of a record that is not complete yet, as it may be saved: scrubbed in every mode but `full`, and whole.
+    pub fn for_disk(&self, text: &[u8]) -> Vec<u8> {
+        match self.senders {
+            SenderMode::Full => text.to_vec(),
+            _ => scrubbed(&String::from_utf8_lossy(text)).into_bytes(),
+        }
+    }
+
     /// As [`Privacy::scrub`], with another length: for the context of an error, which is more than a message.
     pub fn scrub_to(&self, text: &[u8], max_chars: usize) -> String {
         if self.senders == SenderMode::Agg {
@@ -179,6 +189,60 @@ impl Privacy {
             cut.push('…');
         }
         cut
+    }
+}
+
+/// Names senders as [`Privacy::sender`] does, and remembers the last ones: people write more than once, and an HMAC costs more than
+/// all else that a message costs.
+pub struct Senders {
+    privacy: Arc<Privacy>,
+    hasher: RandomState,
+    /// One place for each hash; who comes to a taken one takes it. Made with the first sender.
+    known: Vec<Known>,
+}
+
+#[derive(Clone, Copy)]
+struct Known {
+    raw: [u8; Senders::MAX_KNOWN_BYTES],
+    length: u8,
+    key: SenderKey,
+}
+
+impl Senders {
+    /// Senders remembered; a power of two.
+    const PLACES: usize = 4096;
+    /// Longer ones are not remembered.
+    const MAX_KNOWN_BYTES: usize = 31;
+
+    /// Remembers nobody yet.
+    pub fn new(privacy: Arc<Privacy>) -> Self {
+        Self { privacy, hasher: RandomState::new(), known: Vec::new() }
+    }
+
+    /// The settings.
+    pub fn privacy(&self) -> &Privacy {
+        &self.privacy
+    }
+
+    /// As [`Privacy::sender`].
+    pub fn sender<'a>(&mut self, raw: &'a [u8]) -> Option<Sender<'a>> {
+        if raw.is_empty() || raw.len() > Self::MAX_KNOWN_BYTES {
+            return self.privacy.sender(raw);
+        }
+        if self.known.is_empty() {
+            self.known = vec![Known { raw: [0; Self::MAX_KNOWN_BYTES], length: 0, key: SenderKey(0) }; Self::PLACES];
+        }
+        // The low bits of a 64-bit hash, whatever the width of a pointer.
+        let place = self.hasher.hash_one(raw) as usize & (Self::PLACES - 1);
+        let known = &mut self.known[place];
+        if known.raw[..usize::from(known.length)] == *raw {
+            return Some(Sender { key: known.key, raw });
+        }
+        let sender = self.privacy.sender(raw)?;
+        known.raw[..raw.len()].copy_from_slice(raw);
+        known.length = raw.len() as u8;
+        known.key = sender.key;
+        Some(sender)
     }
 }
 
@@ -317,6 +381,22 @@ mod tests {
         }
         // echo -en 'sender\x00+34600123456' | openssl dgst -sha256 -hmac 0123456789abcdef0123456789abcdef
         assert_eq!(expected, "937b31fd3a448f6d");
+    }
+
+    #[test]
+    fn remembered_senders_are_the_same_senders() {
+        let privacy = Arc::new(privacy(SenderMode::Hash));
+        let mut senders = Senders::new(Arc::clone(&privacy));
+        for round in 0..3 {
+            for number in 0..10_000 {
+                let raw = format!("whatsapp:+346{:08}", number * (round + 1));
+                assert_eq!(senders.sender(raw.as_bytes()), privacy.sender(raw.as_bytes()), "{raw}");
+            }
+        }
+        for raw in ["", "  ", "whatsapp:", "a", &"x".repeat(31), &"x".repeat(32), &"9".repeat(100)] {
+            assert_eq!(senders.sender(raw.as_bytes()), privacy.sender(raw.as_bytes()), "{raw}");
+        }
+        assert_eq!(senders.known.len(), Senders::PLACES);
     }
 
     #[test]

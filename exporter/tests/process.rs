@@ -281,3 +281,37 @@ fn replay_and_explain_read_plain_packed_and_piped_logs() {
     assert_eq!((&records[0]["event"]["client"], &records[0]["event"]["status"]), (&"192.0.2.1".into(), &502.into()));
     assert_eq!((&records[1]["event"], records[1]["error"].is_string()), (&serde_json::Value::Null, true));
 }
+
+#[test]
+fn raw_numbers_leave_the_process_nowhere() {
+    let (folder, config) = folder();
+    let log = folder.path().join("bot.log");
+    for mode in ["hash", "anon", "agg"] {
+        let state = folder.path().join(mode);
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[state]\ndir = \"{}\"\n[privacy]\nsenders = \"{mode}\"\nsalt = \"5f1c0a7be2d94c6688a35d0e\"\n\
+             [[sources]]\nname = \"bot\"\nfile = \"{}\"\nformat = \"whatsapp_bot\"\nstart = \"beginning\"\n",
+            state.display(),
+            log.display()
+        );
+        fs::write(&config, text).unwrap();
+        let message = "2026-04-04 10:00:00,100 [INFO] bot.webhook (30): Incoming message from whatsapp:+34600123456 body=\"hola\"\n";
+        let error = "2026-04-04 10:00:01,100 [ERROR] bot.webhook (30): no reply to whatsapp:+34600123456\n";
+        let lines = format!("{message}{error}{message}{error}");
+        fs::write(&log, &lines).unwrap();
+        let exporter = Exporter::start(&config);
+        // The last error is still open when the first pages are saved.
+        exporter.page_until(|page| page["hostwarden_bot_errors_total{source=\"bot\",kind=\"error\"}"] >= 1.0);
+        let mut told: Vec<u8> = ["/", "/metrics", "/api/v1/sources", "/api/v1/errors"]
+            .iter()
+            .flat_map(|path| exporter.get(path).unwrap().1.into_bytes())
+            .collect();
+        for entry in fs::read_dir(&state).unwrap() {
+            told.extend(fs::read(entry.unwrap().path()).unwrap());
+        }
+        told.extend(output(&config, &["explain", "--format", "whatsapp_bot", log.to_str().unwrap()]).stdout);
+        told.extend(output(&config, &["replay", "--format", "whatsapp_bot", log.to_str().unwrap()]).stdout);
+        assert!(!told.windows(9).any(|window| window == b"600123456"), "{mode}");
+        assert!(told.windows(11).any(|window| window == b"bot_message"), "the test must have looked at something");
+    }
+}

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Parsed, Sink};
 use crate::event::{BotError, ErrorLevel, Event, Stamped, Timestamp};
+use crate::privacy::Privacy;
 
 /// The longest record and summary kept; what goes beyond is still counted as part of the record.
 const MAX_CONTEXT_BYTES: usize = 64 << 10;
@@ -91,8 +92,11 @@ impl Records {
         self.open.is_some()
     }
 
-    pub(super) fn save(&self) -> Value {
-        serde_json::to_value(self).unwrap_or_default()
+    /// The open record goes to the disk as people may see it: no raw number does.
+    pub(super) fn save(&self, privacy: &Privacy) -> Value {
+        let shown =
+            |record: &Record| Record { summary: privacy.for_disk(&record.summary), context: privacy.for_disk(&record.context), ..*record };
+        serde_json::to_value(Self { open: self.open.as_ref().map(shown), ..*self }).unwrap_or_default()
     }
 
     /// Takes up what [`Records::save`] gave; begins anew if that is something else.

@@ -169,7 +169,7 @@ impl super::Format for Format {
     fn save(&self) -> Value {
         match &self.kind {
             Kind::Http(_) => Value::Null,
-            Kind::Bot(bot) => bot.records.save(),
+            Kind::Bot(bot) => bot.records.save(&bot.privacy),
         }
     }
 

@@ -12,7 +12,7 @@ use super::bot_records::{Header, Records};
 use super::timestamps::IsoClock;
 use super::{Format, Parsed, Sink};
 use crate::event::{BotMessage, Direction, Event, Stamped, Timestamp};
-use crate::privacy::Privacy;
+use crate::privacy::{Privacy, Senders};
 
 mod header;
 
@@ -49,7 +49,7 @@ const MIN_NUMBER_DIGITS: usize = 6;
 
 /// The format's state: the record that is open, and buffers.
 pub struct WhatsappBot {
-    privacy: Arc<Privacy>,
+    senders: Senders,
     clock: IsoClock,
     records: Records,
     scratch: Vec<u8>,
@@ -58,7 +58,7 @@ pub struct WhatsappBot {
 impl WhatsappBot {
     /// Nothing read yet. Times without an offset are wall-clock times of `zone`.
     pub fn new(privacy: Arc<Privacy>, zone: TimeZone) -> Self {
-        Self { privacy, clock: IsoClock::new(zone), records: Records::default(), scratch: Vec::new() }
+        Self { senders: Senders::new(privacy), clock: IsoClock::new(zone), records: Records::default(), scratch: Vec::new() }
     }
 }
 
@@ -71,7 +71,7 @@ impl Format for WhatsappBot {
             return;
         }
         let found = message(head.message).or_else(|| message(head.behind_name));
-        sink.take(line, found.map_or(Parsed::Skip, |(direction, sender)| told(&self.privacy, head.at, direction, sender)));
+        sink.take(line, found.map_or(Parsed::Skip, |(direction, sender)| told(&mut self.senders, head.at, direction, sender)));
     }
 
     fn flush(&mut self, sink: &mut dyn Sink) {
@@ -83,7 +83,7 @@ impl Format for WhatsappBot {
     }
 
     fn save(&self) -> Value {
-        self.records.save()
+        self.records.save(self.senders.privacy())
     }
 
     fn load(&mut self, saved: &Value) {
@@ -92,8 +92,8 @@ impl Format for WhatsappBot {
 }
 
 /// A message's event, if its sender is somebody.
-fn told<'a>(privacy: &Privacy, at: Timestamp, direction: Direction, sender: &'a [u8]) -> Parsed<'a> {
-    match privacy.sender(sender) {
+fn told<'a>(senders: &mut Senders, at: Timestamp, direction: Direction, sender: &'a [u8]) -> Parsed<'a> {
+    match senders.sender(sender) {
         Some(sender) => Parsed::Event(Stamped { at, event: Event::BotMessage(BotMessage { direction, sender }) }),
         None => Parsed::Malformed("no_sender"),
     }
