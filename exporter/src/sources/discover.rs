@@ -141,6 +141,7 @@ impl FileSource {
                     anchored = true;
                     shorter.push((key, content));
                 }
+                Ok(Kinship::None) if self.is_still_empty(&content, &path) => self.take_up_empty(content, &path, lane, now),
                 Ok(Kinship::None) if !anchored => unseen.push((sibling, content)),
                 // What an empty file that is missing became: it was written to after it had been rotated away.
                 Ok(Kinship::None) if is_late(&sibling) => unseen.push((sibling, content)),
@@ -175,6 +176,18 @@ impl FileSource {
             Some(file) if !file.content.is_archive() && sibling.end()? > file.content.stat()?.size => Ok(Kinship::None),
             Some(file) if file.role == Role::Live => Ok(Kinship::CopyOfLive),
             _ => Ok(Kinship::Known(found)),
+        }
+    }
+
+    /// Whether it was empty when it was last seen, and still is. Nothing but its inode tells so, but then there is nothing to be mistaken about.
+    fn is_still_empty(&self, content: &Content, path: &str) -> bool {
+        self.memory.blank(content, path).is_some() && content.stat().is_ok_and(|stat| stat.size == 0)
+    }
+
+    /// Goes on waiting for late writes to a file that was rotated away empty.
+    fn take_up_empty(&mut self, content: Content, path: &str, lane: u64, now: Timestamp) {
+        if let Some(key) = self.memory.blank(&content, path) {
+            self.take_up(key, content, lane, now);
         }
     }
 

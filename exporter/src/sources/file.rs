@@ -214,7 +214,7 @@ impl FileSource {
         self.memory.set(key, file.bookmark());
         let alive = block.is_none_or(|block| self.send(key, block, emit));
         if blank {
-            self.memory.forget(key);
+            self.memory.finish(key);
         }
         if blank || !keep {
             self.open.remove(&key);

@@ -74,6 +74,17 @@ impl Memory {
         self.changes.insert(key, Change::Forget);
     }
 
+    /// Nothing more is expected of this file. An empty one is forgotten, unless it is the last that tells that its log was ever seen.
+    pub(super) fn finish(&mut self, key: u64) {
+        let Some(bookmark) = self.known.get(&key).cloned() else { return };
+        let is_last = !self.known.iter().any(|(other, known)| *other != key && known.path == bookmark.path);
+        if bookmark.head_bytes > 0 || is_last {
+            self.set(key, Bookmark { finished: true, ..bookmark });
+        } else {
+            self.forget(key);
+        }
+    }
+
     /// These bytes were seen and cannot be read any more.
     pub(super) fn lose(&mut self, bytes: u64) {
         self.lost_bytes += bytes;

@@ -99,14 +99,9 @@ impl FileSource {
     /// What was seen of this file and not read is lost. It stays known: should it turn up after all, it is not read again.
     fn give_up(&mut self, key: u64) {
         self.missing.remove(&key);
-        if let Some(bookmark) = self.memory.get(key).cloned() {
-            self.memory.lose(bookmark.seen_bytes.saturating_sub(bookmark.offset));
-            if bookmark.head_bytes == 0 {
-                self.memory.forget(key);
-            } else {
-                self.memory.set(key, Bookmark { finished: true, ..bookmark });
-            }
-        }
+        let lost = self.memory.get(key).map_or(0, |known| known.seen_bytes.saturating_sub(known.offset));
+        self.memory.lose(lost);
+        self.memory.finish(key);
     }
 }
 

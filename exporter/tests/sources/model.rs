@@ -159,7 +159,10 @@ impl World {
         while self.rig.turn() {}
         while self.rig.turn() {}
         self.take();
-        self.held = (0..self.texts.len()).filter(|text| !self.texts[*text].unlinked).collect();
+        // What came and went while no log was there is found by the next one only.
+        let is_held =
+            |text: &usize| !self.texts[*text].unlinked && (self.held.contains(text) || self.logs[self.texts[*text].log].live.is_some());
+        self.held = (0..self.texts.len()).filter(is_held).collect();
     }
 
     fn commit(&mut self) {
