@@ -41,7 +41,7 @@ pub struct Parts {
 ///
 /// # Errors
 ///
-/// What [`check`] finds, or that there is no randomness to be had.
+/// What is wrong with a format, or that there is no randomness to be had.
 pub fn build(config: &Config, saved: BTreeMap<String, Section>, set_aside: bool) -> anyhow::Result<Parts> {
     let (key, first_writes) = pairing_key(config, &saved)?;
     let privacy = Arc::new(privacy(&config.privacy, &key));
