@@ -224,6 +224,14 @@ impl FileSource {
                 self.order.insert(newer.unwrap_or(self.order.len()), *key);
             }
         }
+        // Keys are not always given in the order of age, and the order of the last process is known by keys only.
+        let mut places: Vec<usize> = chain.iter().filter_map(|key| self.order.iter().position(|placed| placed == key)).collect();
+        places.sort_unstable();
+        for (place, key) in places.into_iter().zip(chain) {
+            if let Some(placed) = self.order.get_mut(place) {
+                *placed = key;
+            }
+        }
     }
 
     /// All that is left of a file is a copy that was made before it was read as far as it was. There is nothing to read in the copy,
