@@ -38,7 +38,7 @@ impl Occasion<'_> {
 /// What a sibling is to the files that are known.
 enum Kinship {
     None,
-    /// It is the file in question, and was rotated away since. Older ones may well hold what it held before.
+    /// It is the file in question or a copy of it, and was rotated away since. Older ones may well hold what it held before.
     Itself,
     Known(Found),
     /// Copied from the live file, which is not truncated yet or never will be.
@@ -174,6 +174,7 @@ impl FileSource {
         match self.open.get(&key) {
             // What is longer than the file that it looks like is no copy of it: they only begin alike.
             Some(file) if !file.content.is_archive() && sibling.end()? > file.content.stat()?.size => Ok(Kinship::None),
+            Some(_) if occasion.key() == Some(key) => Ok(Kinship::Itself),
             Some(file) if file.role == Role::Live => Ok(Kinship::CopyOfLive),
             _ => Ok(Kinship::Known(found)),
         }
