@@ -81,6 +81,14 @@ pub enum Event<'a> {
     BotMessage(BotMessage<'a>),
     /// The bot logged an error or a traceback.
     BotError(BotError<'a>),
+    /// Somebody tried to log in over SSH, or left.
+    Ssh(SshAuth<'a>),
+    /// The firewall logged a packet.
+    Firewall(FirewallEvent<'a>),
+    /// The web server logged an error.
+    WebError(WebError<'a>),
+    /// A player came or went.
+    Player(PlayerEvent<'a>),
 }
 
 /// One answered request. Texts are raw bytes, freed from the log's own escaping; a field that the log lacks (or has as `-`) is empty.
@@ -172,6 +180,315 @@ impl ErrorLevel {
             Self::Critical => "critical",
         }
     }
+}
+
+/// What sshd says about one attempt to log in. Texts are raw bytes; what the record lacks is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct SshAuth<'a> {
+    /// How it ended.
+    pub outcome: SshOutcome,
+    /// The user name that was asked for: whatever the other side typed.
+    pub user: &'a [u8],
+    /// Who connected: an address; a host name where sshd logs one.
+    pub client: &'a [u8],
+    /// `password`, `publickey`, `keyboard-interactive/pam`, …
+    pub method: &'a [u8],
+    /// How often it happened: more than once for `message repeated`. 0: a further record of an attempt that was counted already.
+    pub attempts: u32,
+}
+
+/// How an attempt to log in ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SshOutcome {
+    /// Refused.
+    Failed,
+    /// Let in.
+    Accepted,
+    /// Refused: there is no such user.
+    InvalidUser,
+    /// Left before anything was decided.
+    Disconnected,
+    /// Said something else.
+    #[default]
+    Other,
+}
+
+impl SshOutcome {
+    /// The text for people and labels.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Failed => "failed",
+            Self::Accepted => "accepted",
+            Self::InvalidUser => "invalid_user",
+            Self::Disconnected => "disconnected",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A packet that the firewall logged. What the record lacks is empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct FirewallEvent<'a> {
+    /// What was done with it.
+    pub action: FirewallAction,
+    /// `tcp`, `udp`, …: told apart by [`Protocol`].
+    pub protocol: Protocol,
+    /// Who sent it, by its own word: of a packet, this can be forged.
+    pub client: &'a [u8],
+    /// The port that it was sent to.
+    pub port: Option<u16>,
+    /// The port that it was sent from.
+    pub source_port: Option<u16>,
+    /// Whether it came in from outside (an input interface and no output interface).
+    pub inbound: bool,
+    /// A TCP packet that opens a connection (SYN without ACK).
+    pub opens: bool,
+}
+
+/// What a firewall did with a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FirewallAction {
+    /// Blocked it.
+    Block,
+    /// Let it pass.
+    Allow,
+    /// Only noted it, or did not say.
+    #[default]
+    Other,
+}
+
+impl FirewallAction {
+    /// All, in the order of the metrics.
+    pub const ALL: [Self; 3] = [Self::Block, Self::Allow, Self::Other];
+
+    /// The label text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Allow => "allow",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A packet's protocol.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Protocol {
+    /// TCP.
+    Tcp,
+    /// UDP.
+    Udp,
+    /// ICMP and ICMPv6.
+    Icmp,
+    /// Any other.
+    #[default]
+    Other,
+}
+
+impl Protocol {
+    /// All, in the order of the metrics.
+    pub const ALL: [Self; 4] = [Self::Tcp, Self::Udp, Self::Icmp, Self::Other];
+
+    /// The label text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Udp => "udp",
+            Self::Icmp => "icmp",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// An error that the web server logged. For counting only: nginx writes error lines unescaped, so their words can be forged.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WebError<'a> {
+    /// What went wrong.
+    pub kind: WebErrorKind,
+    /// Who asked, by the line's own word; never reason enough to act.
+    pub client: &'a [u8],
+    /// The message, up to the client. Unscrubbed.
+    pub message: &'a [u8],
+}
+
+/// What went wrong in the web server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WebErrorKind {
+    /// CrowdSec's bouncer refused a banned client.
+    CrowdsecDenied,
+    /// The authentication service answered with an unexpected status: mostly scanners that ask for the bare address.
+    AuthUnexpected,
+    /// A rate or connection limit was hit.
+    RateLimited,
+    /// A rule forbade it.
+    Forbidden,
+    /// A wrong user or password (basic authentication).
+    AuthFailed,
+    /// A file was not there.
+    NotFound,
+    /// The server behind could not be reached or answered badly.
+    Upstream,
+    /// The client sent what is no HTTP.
+    BadRequest,
+    /// TLS could not be agreed on.
+    Tls,
+    /// Anything else.
+    #[default]
+    Other,
+}
+
+impl WebErrorKind {
+    /// All, in the order of the metrics.
+    pub const ALL: [Self; 10] = [
+        Self::CrowdsecDenied,
+        Self::AuthUnexpected,
+        Self::RateLimited,
+        Self::Forbidden,
+        Self::AuthFailed,
+        Self::NotFound,
+        Self::Upstream,
+        Self::BadRequest,
+        Self::Tls,
+        Self::Other,
+    ];
+
+    /// The label text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CrowdsecDenied => "crowdsec_denied",
+            Self::AuthUnexpected => "auth_unexpected",
+            Self::RateLimited => "rate_limited",
+            Self::Forbidden => "forbidden",
+            Self::AuthFailed => "auth_failed",
+            Self::NotFound => "not_found",
+            Self::Upstream => "upstream",
+            Self::BadRequest => "bad_request",
+            Self::Tls => "tls",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// A player came to a game server, or left it. The key by which servers know players again stands in the log and goes no further than
+/// `player`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PlayerEvent<'a> {
+    /// Whether they came or left.
+    pub change: PlayerChange,
+    /// The game server's name, as logged; empty if the log names none.
+    pub server: &'a [u8],
+    /// The nickname. Typed by the player.
+    pub name: &'a [u8],
+    /// Where they came from: an address.
+    pub client: &'a [u8],
+    /// Who it is, as a pseudonym of the key (or else of the address): never the key itself.
+    pub player: Sender<'a>,
+}
+
+/// Whether a player came or left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlayerChange {
+    /// Came.
+    Join,
+    /// Left.
+    Leave,
+}
+
+impl PlayerChange {
+    /// The text for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Join => "join",
+            Self::Leave => "leave",
+        }
+    }
+}
+
+/// What kind of attack a request is, in order of priority: the first that fits is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttackClass {
+    /// A lookup that makes a Java logger load code (Log4Shell).
+    Jndi,
+    /// Running a command or code.
+    RceAttempt,
+    /// A web shell that somebody may have left.
+    Webshell,
+    /// Climbing out of the served folder.
+    PathTraversal,
+    /// Reading or running a file that a parameter names.
+    FileInclusion,
+    /// SQL (or another query language) in a parameter.
+    SqlInjection,
+    /// Script in a parameter.
+    Xss,
+    /// Making the server ask elsewhere, or using it as a proxy.
+    Ssrf,
+    /// Files with secrets, backups, repositories, set-up pages.
+    ConfigProbe,
+    /// The path of a known hole.
+    CveProbe,
+    /// An attack tool, by its own word.
+    Scanner,
+    /// A login that was refused.
+    LoginBrute,
+    /// Only the status is odd. Counts, but never raises a score to a ban.
+    Suspicious,
+}
+
+impl AttackClass {
+    /// All, in the order of priority and of the metrics.
+    pub const ALL: [Self; 13] = [
+        Self::Jndi,
+        Self::RceAttempt,
+        Self::Webshell,
+        Self::PathTraversal,
+        Self::FileInclusion,
+        Self::SqlInjection,
+        Self::Xss,
+        Self::Ssrf,
+        Self::ConfigProbe,
+        Self::CveProbe,
+        Self::Scanner,
+        Self::LoginBrute,
+        Self::Suspicious,
+    ];
+
+    /// The label text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Jndi => "jndi",
+            Self::RceAttempt => "rce_attempt",
+            Self::Webshell => "webshell",
+            Self::PathTraversal => "path_traversal",
+            Self::FileInclusion => "file_inclusion",
+            Self::SqlInjection => "sql_injection",
+            Self::Xss => "xss",
+            Self::Ssrf => "ssrf",
+            Self::ConfigProbe => "config_probe",
+            Self::CveProbe => "cve_probe",
+            Self::Scanner => "scanner",
+            Self::LoginBrute => "login_brute",
+            Self::Suspicious => "suspicious",
+        }
+    }
+
+    /// Whether one such request says by itself that somebody means harm. A status is never reason enough, and a refused login may be
+    /// the owner's.
+    pub const fn is_strong(self) -> bool {
+        !matches!(self, Self::Suspicious | Self::LoginBrute)
+    }
+}
+
+/// What a request was found to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attack {
+    /// Its class.
+    pub class: AttackClass,
+    /// What gave it away, in a few words: which rule matched where.
+    pub why: &'static str,
+    /// What was tried, in plain words.
+    pub meaning: &'static str,
 }
 
 /// What is known about a bot's senders at one moment.

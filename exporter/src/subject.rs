@@ -1,11 +1,124 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
-//! Who it is about: the client behind the proxies.
+//! Who it is about: the client behind the proxies, as one IPv4 address or one IPv6 /64, and where it is.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 
 use crate::event::HttpRequest;
+
+/// Whom something is held against: one IPv4 address, or one IPv6 /64, since whoever has one address there has them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Client {
+    /// An IPv4 address; IPv4-mapped IPv6 addresses are these.
+    V4(u32),
+    /// The upper half of an IPv6 address.
+    V6(u64),
+}
+
+/// The network around a client, for attacks that are spread over one: a /24, or an IPv6 /48.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum Network {
+    /// The upper three bytes.
+    V4(u32),
+    /// The upper six bytes.
+    V6(u64),
+}
+
+impl Client {
+    /// The client that has this address.
+    pub fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4.to_bits()),
+            // The upper half.
+            IpAddr::V6(v6) => Self::V6((v6.to_bits() >> 64) as u64),
+        }
+    }
+
+    /// The client that a log names; `None` for host names and anything else that is no address.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        parse_v4(text).map(Self::V4).or_else(|| parse(text).map(Self::of))
+    }
+
+    /// Its address; of a /64, the first one.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::V4(bits) => Ipv4Addr::from_bits(bits).into(),
+            Self::V6(bits) => Ipv6Addr::from_bits(u128::from(bits) << 64).into(),
+        }
+    }
+
+    /// The network around it.
+    pub fn network(self) -> Network {
+        match self {
+            Self::V4(bits) => Network::V4(bits >> 8),
+            Self::V6(bits) => Network::V6(bits >> 16),
+        }
+    }
+
+    /// One number that no other client has, for hashing.
+    pub fn bits(self) -> u64 {
+        match self {
+            // No address in use begins with 0000::/32.
+            Self::V4(bits) => u64::from(bits),
+            Self::V6(bits) => bits,
+        }
+    }
+}
+
+/// `203.0.113.7`, `2001:db8:1:2::/64`.
+impl fmt::Display for Client {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(_) => write!(out, "{}", self.address()),
+            Self::V6(_) => write!(out, "{}/64", self.address()),
+        }
+    }
+}
+
+/// `203.0.113.0/24`, `2001:db8:1::/48`.
+impl fmt::Display for Network {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::V4(bits) => write!(out, "{}/24", Ipv4Addr::from_bits(bits << 8)),
+            Self::V6(bits) => write!(out, "{}/48", Ipv6Addr::from_bits(u128::from(bits) << 80)),
+        }
+    }
+}
+
+/// Where an address is and whose it is, as a database of registrations has it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// ISO 3166-1 alpha-2 code in capitals; `None` if nobody knows.
+    pub country: Option<[u8; 2]>,
+    /// Autonomous system number.
+    pub asn: Option<u32>,
+}
+
+impl Location {
+    /// The country's code for labels: `ZZ` if nobody knows.
+    pub fn country_or_unknown(&self) -> &str {
+        self.country.as_ref().and_then(|code| std::str::from_utf8(code).ok()).unwrap_or("ZZ")
+    }
+}
+
+/// Knows where addresses are.
+pub trait Locate: Send + Sync {
+    /// Where this one is.
+    fn locate(&self, address: IpAddr) -> Location;
+    /// The name of an autonomous system, if it is known.
+    fn organisation(&self, _address: IpAddr) -> Option<String> {
+        None
+    }
+}
+
+/// Knows nothing.
+impl Locate for () {
+    fn locate(&self, _address: IpAddr) -> Location {
+        Location::default()
+    }
+}
 
 /// Proxies whose word about the client is believed.
 #[derive(Clone, Debug, Default)]
@@ -47,6 +160,28 @@ impl TrustedProxies {
         parse(request.peer)
             .is_some_and(|peer| !self.contains(peer) && (is_private(peer) || self.cloudflare.iter().any(|network| network.contains(&peer))))
     }
+}
+
+/// Dotted decimals, as nearly all clients have them: several times faster than the standard library's parser of any address.
+fn parse_v4(text: &[u8]) -> Option<u32> {
+    let (mut address, mut byte, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
+    if text.len() > 15 {
+        return None;
+    }
+    for &character in text {
+        match character {
+            b'0'..=b'9' if digits < 3 && !(digits > 0 && byte == 0) => {
+                byte = byte * 10 + u32::from(character - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && byte < 256 && dots < 3 => {
+                address = address << 8 | byte;
+                (byte, digits, dots) = (0, 0, dots + 1);
+            }
+            _ => return None,
+        }
+    }
+    (dots == 3 && digits > 0 && byte < 256).then_some(address << 8 | byte)
 }
 
 fn parse(text: &[u8]) -> Option<IpAddr> {
@@ -110,6 +245,29 @@ mod tests {
         let proxies = TrustedProxies::new(trusted.iter().map(|network| network.parse().unwrap()).collect());
         let request = HttpRequest { peer: peer.as_bytes(), forwarded_for: forwarded_for.as_bytes(), ..HttpRequest::default() };
         String::from_utf8(proxies.client(&request).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn clients_are_addresses_or_networks_of_64_bits() {
+        for (text, expected, network) in [
+            ("203.0.113.7", "203.0.113.7", "203.0.113.0/24"),
+            ("0.0.0.0", "0.0.0.0", "0.0.0.0/24"),
+            ("255.255.255.255", "255.255.255.255", "255.255.255.0/24"),
+            ("::ffff:203.0.113.7", "203.0.113.7", "203.0.113.0/24"),
+            ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+            ("::1", "::/64", "::/48"),
+        ] {
+            let client = Client::parse(text.as_bytes()).unwrap();
+            assert_eq!((client.to_string().as_str(), client.network().to_string().as_str()), (expected, network), "{text}");
+            assert_eq!(Client::of(client.address()), client, "{text}");
+        }
+        for text in ["", "203.0.113", "203.0.113.256", "203.0.113.7.8", "203.0.113.07", "1.2.3.", ".1.2.3", "1..2.3", "2001:db8::g", "host"]
+        {
+            assert_eq!(Client::parse(text.as_bytes()), None, "{text}");
+        }
+        for text in ["1.2.3.4", "01.2.3.4", "1.2.3.4444", "1.2.3.999", "10.20.30.40", "1.2.3.4 ", "255.1.0.0"] {
+            assert_eq!(Client::parse(text.as_bytes()), text.parse().ok().map(Client::of), "{text}");
+        }
     }
 
     #[test]

@@ -59,6 +59,36 @@ fn shown(parsed: &Parsed<'_>) -> String {
             let lines = lines(context).count();
             format!("{level} traceback={traceback} lines={lines} bytes={} {}", context.len(), summary.escape_ascii())
         }
+        Event::Ssh(auth) => format!(
+            "ssh {} x{} user=\"{}\" client=\"{}\" method=\"{}\"",
+            auth.outcome.as_str(),
+            auth.attempts,
+            auth.user.escape_ascii(),
+            auth.client.escape_ascii(),
+            auth.method.escape_ascii()
+        ),
+        Event::Firewall(packet) => format!(
+            "firewall {} {} client=\"{}\" port={:?} source_port={:?} inbound={} opens={}",
+            packet.action.as_str(),
+            packet.protocol.as_str(),
+            packet.client.escape_ascii(),
+            packet.port,
+            packet.source_port,
+            packet.inbound,
+            packet.opens
+        ),
+        Event::WebError(error) => {
+            let (kind, client, message) = (error.kind.as_str(), error.client.escape_ascii(), error.message.escape_ascii());
+            format!("web_error {kind} client=\"{client}\" \"{message}\"")
+        }
+        Event::Player(player) => format!(
+            "player {} server=\"{}\" name=\"{}\" client=\"{}\" {}",
+            player.change.as_str(),
+            player.server.escape_ascii(),
+            player.name.escape_ascii(),
+            player.client.escape_ascii(),
+            privacy().show(&player.player).unwrap().escape_default()
+        ),
     };
     format!("{} {event}", at.micros())
 }

@@ -39,6 +39,38 @@ pub(super) fn json(at: Timestamp, event: &Event<'_>, proxies: &TrustedProxies, p
             "summary": privacy.scrub_to(error.summary, MAX_CHARS),
             "context": privacy.scrub_to(error.context, MAX_CHARS),
         }),
+        Event::Ssh(auth) => json!({
+            "kind": "ssh",
+            "outcome": auth.outcome.as_str(),
+            "user": text(auth.user),
+            "client": privacy.show_client(auth.client),
+            "method": text(auth.method),
+            "attempts": auth.attempts,
+        }),
+        Event::Firewall(packet) => json!({
+            "kind": "firewall",
+            "action": packet.action.as_str(),
+            "protocol": packet.protocol.as_str(),
+            "client": privacy.show_client(packet.client),
+            "port": packet.port,
+            "source_port": packet.source_port,
+            "inbound": packet.inbound,
+            "opens": packet.opens,
+        }),
+        Event::WebError(error) => json!({
+            "kind": "web_error",
+            "error": error.kind.as_str(),
+            "client": privacy.show_client(error.client),
+            "message": privacy.scrub_to(error.message, MAX_CHARS),
+        }),
+        Event::Player(player) => json!({
+            "kind": "player",
+            "change": player.change.as_str(),
+            "server": text(player.server),
+            "name": text(player.name),
+            "client": privacy.show_client(player.client),
+            "player": privacy.show(&player.player),
+        }),
     };
     value["time"] = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_string()).unwrap_or_default().into();
     value

@@ -61,8 +61,8 @@ impl Recorder<'_> {
                 }
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
-            // A custom format gives events of its own kind only; another kind has nowhere to be counted.
-            (Event::Http(_), Subject::Bot(_)) | (Event::BotMessage(_) | Event::BotError(_), Subject::Web(_)) => {}
+            // A format gives events of its own kind only; another kind has nowhere to be counted.
+            _ => {}
         }
     }
 
