@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use crate::event::{Timestamp, rfc3339};
+use crate::subject::{Client, Network};
 
 /// How urgent a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -29,6 +30,33 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+}
+
+/// What a detector found, before it is decided whether anybody is told: nothing here is fit to be shown yet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// When it happened, by the log's clock.
+    pub at: Timestamp,
+    /// The detector's name.
+    pub detector: &'static str,
+    /// How urgent it is.
+    pub severity: Severity,
+    /// Who did it.
+    pub about: About,
+    /// What they did, as the rest of a sentence that begins with who did it: `tried 12 users over SSH within 10 minutes`. Holds
+    /// numbers and words of our own only.
+    pub summary: String,
+    /// What it rests on, one fact each; may hold texts from the log, which are scrubbed before anybody sees them.
+    pub evidence: Vec<String>,
+}
+
+/// Who did it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum About {
+    /// One client.
+    Client(Client),
+    /// Several clients of one network.
+    Network(Network),
 }
 
 /// Something that a person should know. Its texts are scrubbed already.

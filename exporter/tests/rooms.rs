@@ -51,7 +51,7 @@ const ROOMS: &[Room] = &[
     pure("event", &["privacy"], &["jiff", "serde"]),
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
-    pure("finding", &["event"], &["serde"]),
+    pure("finding", &["event", "subject"], &["serde"]),
     pure("snapshot", &[], &["serde_json"]),
     pure("privacy", &[], &["hmac", "serde", "sha2"]),
     apart(
