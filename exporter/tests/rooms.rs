@@ -61,7 +61,7 @@ const ROOMS: &[Room] = &[
     pure("classify", &["event"], &["memchr", "regex"]),
     apart(
         pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
-        &["window"],
+        &["suspects", "window"],
     ),
     pure("policy", &["event", "finding", "subject"], &["ipnet", "serde", "serde_json"]),
     pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),

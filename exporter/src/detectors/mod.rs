@@ -3,6 +3,11 @@
 
 pub mod bot_errors;
 pub mod bot_latency;
+pub mod enumeration;
+pub mod slow_attacker;
+pub mod suspects;
+pub mod suspicion;
+pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 1] = [bot_errors::NAME];
+pub const NAMES: [&str; 4] = [bot_errors::NAME, enumeration::NAME, slow_attacker::NAME, suspicion::NAME];

@@ -1,0 +1,321 @@
+//! The memory of clients that did something odd: what, how often, when, on how many paths. Detectors judge from it; it judges nothing.
+//!
+//! Bounded: when it is full, only a client that was seen before gets in, and the one with the least against it gives way. So ten
+//! million addresses that come once neither grow it nor push out who comes back.
+
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Serialize};
+
+use super::window::{DAY, HOUR, Sightings, Slots, Table, Weigh};
+use crate::event::{AttackClass, Timestamp};
+use crate::snapshot::{Section, Write};
+use crate::subject::Client;
+
+/// What can be held against a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A request of an attack class.
+    Web(AttackClass),
+    /// A refused login over SSH.
+    SshFailure,
+    /// A scan of ports; its source can be forged.
+    PortScan,
+    /// Guessing links.
+    Enumeration,
+}
+
+impl Kind {
+    /// How many there are.
+    pub const COUNT: usize = AttackClass::ALL.len() + 3;
+
+    /// All.
+    pub fn all() -> impl Iterator<Item = Self> {
+        AttackClass::ALL.into_iter().map(Self::Web).chain([Self::SshFailure, Self::PortScan, Self::Enumeration])
+    }
+
+    /// Its place among all.
+    pub fn index(self) -> usize {
+        match self {
+            Self::Web(class) => class as usize,
+            Self::SshFailure => AttackClass::ALL.len(),
+            Self::PortScan => AttackClass::ALL.len() + 1,
+            Self::Enumeration => AttackClass::ALL.len() + 2,
+        }
+    }
+
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Web(class) => class.as_str(),
+            Self::SshFailure => "ssh_failure",
+            Self::PortScan => "port_scan",
+            Self::Enumeration => "enumeration",
+        }
+    }
+
+    /// Whether it says by itself that somebody means harm.
+    pub const fn is_strong(self) -> bool {
+        match self {
+            Self::Web(class) => class.is_strong(),
+            Self::Enumeration => true,
+            Self::SshFailure | Self::PortScan => false,
+        }
+    }
+}
+
+/// One thing that a client did.
+#[derive(Clone, Copy, Debug)]
+pub struct Deed {
+    /// What kind of thing.
+    pub kind: Kind,
+    /// Tells deeds of a kind apart: a hash of the path, the user name, the port.
+    pub what: u64,
+    /// How often, for records that stand for several.
+    pub times: u32,
+}
+
+/// What is held against a client, by kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How often.
+    pub times: u32,
+    /// On how many paths (users, ports), as far as they can be told apart.
+    pub distinct: u16,
+    /// Points of the score at [`Suspect::scored_at`].
+    pub points: f32,
+}
+
+/// All that is known about a suspicious client.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Suspect {
+    /// When it was first suspicious, in seconds since the epoch.
+    pub first: u32,
+    /// When it last did something odd.
+    pub last: u32,
+    /// Requests in all since it is known.
+    pub requests: u32,
+    /// Odd things in all.
+    pub deeds: u32,
+    /// Strong ones in all.
+    pub strong: u32,
+    /// By [`Kind::index`].
+    pub tallies: [Tally; Kind::COUNT],
+    /// When the points were last reckoned.
+    pub scored_at: u32,
+    /// How far the suspicion has been told, see `suspicion`.
+    pub told: u8,
+    /// Strong deeds in the last 24 hours, by hour.
+    pub hours: Slots<24>,
+    /// Strong deeds in the last 30 days, by day.
+    pub days: Slots<30>,
+    /// Different strong deeds since the slow attacker's last strike.
+    pub distinct_strong: u16,
+    /// A bit for each deed's `what`: a deed whose bit is set is taken for one that was done before.
+    pub seen: [u64; 4],
+}
+
+impl Default for Suspect {
+    fn default() -> Self {
+        Self {
+            first: 0,
+            last: 0,
+            requests: 0,
+            deeds: 0,
+            strong: 0,
+            tallies: [Tally::default(); Kind::COUNT],
+            scored_at: 0,
+            told: 0,
+            hours: Slots::default(),
+            days: Slots::default(),
+            distinct_strong: 0,
+            seen: [0; 4],
+        }
+    }
+}
+
+impl Suspect {
+    /// Notes a deed; whether it is a new one and not a repetition.
+    fn note(&mut self, secs: u32, deed: Deed) -> bool {
+        if secs.saturating_sub(self.last) > DAY {
+            // Who tries the same again another day does something again.
+            self.seen = [0; 4];
+        }
+        let (word, bit) = ((deed.what >> 6) as usize % self.seen.len(), 1_u64 << (deed.what & 63));
+        let is_new = self.seen[word] & bit == 0;
+        self.seen[word] |= bit;
+        let tally = &mut self.tallies[deed.kind.index()];
+        tally.times = tally.times.saturating_add(deed.times);
+        tally.distinct = tally.distinct.saturating_add(u16::from(is_new));
+        self.first = if self.deeds == 0 { secs } else { self.first.min(secs) };
+        self.last = self.last.max(secs);
+        self.deeds = self.deeds.saturating_add(deed.times);
+        if deed.kind.is_strong() {
+            self.strong = self.strong.saturating_add(deed.times);
+            self.distinct_strong = self.distinct_strong.saturating_add(u16::from(is_new));
+            self.hours.add(secs / HOUR);
+            self.days.add(secs / DAY);
+        }
+        is_new
+    }
+}
+
+impl Weigh for Suspect {
+    /// Strong deeds count most, then that there are many; what is long ago counts half each day.
+    fn weight(&self, now: u32) -> u64 {
+        let age = now.saturating_sub(self.last) / DAY;
+        let (strong, deeds) = (u64::from(self.strong), u64::from(self.deeds.min(1_000)));
+        (strong * 64 + deeds) << 20 >> age.min(30)
+    }
+}
+
+/// Who is suspicious.
+pub struct Suspects {
+    table: Table<Client, Suspect>,
+    sightings: Sightings,
+}
+
+/// Clients remembered as seen once while the table is full, for each place in it.
+const SIGHTINGS_PER_PLACE: usize = 128;
+/// The most of them: 16 MiB.
+const MAX_SIGHTING_SETS: usize = 1 << 20;
+
+impl Suspects {
+    /// At most `max_clients`; takes up what was saved.
+    pub fn new(max_clients: NonZeroUsize, section: &str, saved: Option<&Section>) -> Self {
+        let sets = (max_clients.get() * SIGHTINGS_PER_PLACE / 4).min(MAX_SIGHTING_SETS);
+        let sightings = Sightings::new(u32::try_from(sets).unwrap_or(1));
+        Self { table: Table::new(max_clients.get(), section.to_owned(), saved), sightings }
+    }
+
+    /// Notes a deed of a client. Gives what is known about it with whether the deed is new; nothing if there is no room for somebody
+    /// that was never seen before.
+    pub fn note(&mut self, at: Timestamp, client: Client, deed: Deed) -> Option<(&mut Suspect, bool)> {
+        let secs = seconds(at);
+        if self.table.is_full() && self.table.get(&client).is_none() && !self.sightings.note(client, secs) {
+            return None;
+        }
+        let suspect = self.table.entry(client, secs, Suspect::default);
+        let is_new = suspect.note(secs, deed);
+        Some((suspect, is_new))
+    }
+
+    /// What is known about a client.
+    pub fn get(&self, client: Client) -> Option<&Suspect> {
+        self.table.get(&client)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, client: Client) -> Option<&mut Suspect> {
+        self.table.get_mut(&client)
+    }
+
+    /// Everybody.
+    pub fn iter(&self) -> impl Iterator<Item = (Client, &Suspect)> {
+        self.table.iter().map(|(client, suspect)| (*client, suspect))
+    }
+
+    /// Whether nobody is suspicious.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Forgets who has done nothing for 30 days.
+    pub fn on_tick(&mut self, now: Timestamp) {
+        let now = seconds(now);
+        let step = self.table.len() / 600 + 16;
+        self.table.sweep(step, |suspect| now.saturating_sub(suspect.last) > 30 * DAY);
+    }
+
+    /// Clients in the table, its limit, and how many gave way to others.
+    pub fn fill(&self) -> (usize, usize, u64) {
+        (self.table.len(), self.table.limit(), self.table.evicted())
+    }
+
+    /// The write that saves what changed.
+    pub fn save(&mut self) -> Option<Write> {
+        self.table.save()
+    }
+
+    /// After a commit that failed.
+    pub fn save_all_again(&mut self) {
+        self.table.save_all_again();
+    }
+}
+
+/// Whole seconds since the epoch, held to what 32 bits can say (until 2106).
+pub fn seconds(at: Timestamp) -> u32 {
+    u32::try_from(at.secs().max(0)).unwrap_or(u32::MAX)
+}
+
+/// Short on disk: only tallies that say something, by their place.
+#[derive(Serialize, Deserialize)]
+struct Saved(u32, u32, u32, u32, u32, Vec<(usize, u32, u16, f32)>, u32, u8, Slots<24>, Slots<30>, u16, [u64; 4]);
+
+impl Serialize for Suspect {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let tallies = self.tallies.iter().enumerate().filter(|(_, tally)| tally.times > 0);
+        let tallies = tallies.map(|(place, tally)| (place, tally.times, tally.distinct, tally.points)).collect();
+        let Self { first, last, requests, deeds, strong, scored_at, told, hours, days, distinct_strong, seen, .. } = *self;
+        Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen).serialize(out)
+    }
+}
+
+impl<'de> Deserialize<'de> for Suspect {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let Saved(first, last, requests, deeds, strong, saved, scored_at, told, hours, days, distinct_strong, seen) =
+            Saved::deserialize(input)?;
+        let mut tallies = [Tally::default(); Kind::COUNT];
+        for (place, times, distinct, points) in saved {
+            if let Some(tally) = tallies.get_mut(place) {
+                *tally = Tally { times, distinct, points };
+            }
+        }
+        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deed(class: AttackClass, what: u64) -> Deed {
+        Deed { kind: Kind::Web(class), what, times: 1 }
+    }
+
+    #[test]
+    fn a_client_is_known_by_what_it_did() {
+        let mut suspects = Suspects::new(NonZeroUsize::new(8).unwrap(), "s", None);
+        let (client, at) = (Client::V4(7), Timestamp::from_secs(1_775_253_600));
+        for (class, what, new) in [
+            (AttackClass::ConfigProbe, 1, true),
+            (AttackClass::ConfigProbe, 1, false),
+            (AttackClass::ConfigProbe, 2, true),
+            (AttackClass::Suspicious, 3, true),
+        ] {
+            assert_eq!(suspects.note(at, client, deed(class, what)).unwrap().1, new);
+        }
+        let suspect = suspects.get(client).unwrap();
+        assert_eq!((suspect.deeds, suspect.strong, suspect.distinct_strong), (4, 3, 2));
+        assert_eq!(suspect.tallies[Kind::Web(AttackClass::ConfigProbe).index()], Tally { times: 3, distinct: 2, points: 0.0 });
+        let saved = serde_json::to_string(suspect).unwrap();
+        assert_eq!(serde_json::from_str::<Suspect>(&saved).unwrap(), *suspect);
+    }
+
+    #[test]
+    fn in_a_full_table_only_who_comes_back_gets_in() {
+        let mut suspects = Suspects::new(NonZeroUsize::new(64).unwrap(), "s", None);
+        let at = Timestamp::from_secs(1_775_253_600);
+        (0..64).for_each(|n| assert!(suspects.note(at, Client::V4(n), deed(AttackClass::Xss, 1)).is_some()));
+        assert!(suspects.note(at, Client::V4(1_000), deed(AttackClass::Xss, 1)).is_none());
+        let later = Timestamp::from_secs(1_775_253_600 + 3_600);
+        assert!(suspects.note(later, Client::V4(1_000), deed(AttackClass::Xss, 2)).is_some());
+        assert_eq!(suspects.fill(), (64, 64, 1));
+    }
+
+    #[test]
+    fn kinds_have_their_places() {
+        assert!(Kind::all().enumerate().all(|(place, kind)| kind.index() == place));
+        assert_eq!(Kind::all().count(), Kind::COUNT);
+    }
+}

@@ -1,0 +1,282 @@
+//! A table with a fixed number of places. When it is full, the weakest of a few entries gives way; what changed since the last save is
+//! known, so that saving costs what changed.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::Hash;
+
+use foldhash::quality::RandomState;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+
+/// Entries that are compared to find one that gives way: enough that a strong one hardly ever does.
+const CANDIDATES: usize = 16;
+
+/// How much an entry would be missed.
+pub trait Weigh {
+    /// The more, the longer it stays in a full table. `now` are seconds since the epoch.
+    fn weight(&self, now: u32) -> u64;
+}
+
+/// Entries by key, at most a fixed number. Places are part of what is saved, so that a restart changes nothing about who gives way.
+pub struct Table<K, V> {
+    places: HashMap<K, u32, RandomState>,
+    entries: Vec<(K, V)>,
+    limit: usize,
+    /// Where the search for the weakest goes on.
+    hand: usize,
+    evicted: u64,
+    changed: BTreeSet<u32>,
+    log: ChangeLog,
+}
+
+impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + DeserializeOwned> Table<K, V> {
+    /// A table of at most `limit` entries, saved as `section`; takes up what was saved.
+    pub fn new(limit: usize, section: String, saved: Option<&Section>) -> Self {
+        let mut table = Self {
+            places: HashMap::default(),
+            entries: Vec::new(),
+            limit: limit.clamp(1, u32::MAX as usize),
+            hand: 0,
+            evicted: 0,
+            changed: BTreeSet::new(),
+            log: ChangeLog::new(section, saved),
+        };
+        if let Some(saved) = saved {
+            table.load(saved);
+        }
+        table
+    }
+
+    /// Entries in it.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is in it.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether a new entry would push another one out.
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= self.limit
+    }
+
+    /// Entries it takes.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Entries that gave way to others.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// An entry.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.places.get(key).and_then(|place| self.entries.get(*place as usize)).map(|(_, value)| value)
+    }
+
+    /// An entry that will be changed.
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        let place = *self.places.get(key)?;
+        self.changed.insert(place);
+        self.entries.get_mut(place as usize).map(|(_, value)| value)
+    }
+
+    /// All entries.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, value)| (key, value))
+    }
+
+    /// The entry of `key`, made if it is not there; in a full table the weakest of a few gives way.
+    pub fn entry(&mut self, key: K, now: u32, make: impl FnOnce() -> V) -> &mut V {
+        let place = match self.places.get(&key) {
+            Some(place) => *place as usize,
+            None if self.is_full() => {
+                let place = self.weakest(now);
+                let (gone, _) = std::mem::replace(&mut self.entries[place], (key, make()));
+                self.places.remove(&gone);
+                self.places.insert(key, place as u32);
+                self.evicted += 1;
+                place
+            }
+            None => {
+                self.places.insert(key, self.entries.len() as u32);
+                self.entries.push((key, make()));
+                self.entries.len() - 1
+            }
+        };
+        self.changed.insert(place as u32);
+        &mut self.entries[place].1
+    }
+
+    fn weakest(&mut self, now: u32) -> usize {
+        let length = self.entries.len();
+        // Spread over the table: those who came together would otherwise be compared with one another only.
+        let candidates = (0..CANDIDATES).map(|step| (self.hand + step * length / CANDIDATES) % length);
+        let weakest = candidates.min_by_key(|place| self.entries[*place].1.weight(now)).unwrap_or(0);
+        self.hand = (self.hand + 1) % length;
+        weakest
+    }
+
+    /// Takes an entry out.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let place = self.places.remove(key)? as usize;
+        let (_, value) = self.entries.swap_remove(place);
+        if let Some((moved, _)) = self.entries.get(place) {
+            self.places.insert(*moved, place as u32);
+        }
+        self.changed.insert(place as u32);
+        Some(value)
+    }
+
+    /// Looks at the next `count` entries in turn and takes those out that `is_over` says nothing more can come of: called each tick, it
+    /// comes round to all of them.
+    pub fn sweep(&mut self, count: usize, is_over: impl Fn(&V) -> bool) {
+        for _ in 0..count.min(self.entries.len()) {
+            self.hand = if self.hand + 1 < self.entries.len() { self.hand + 1 } else { 0 };
+            let Some((key, value)) = self.entries.get(self.hand) else { return };
+            if is_over(value) {
+                let key = *key;
+                self.remove(&key);
+            }
+        }
+    }
+
+    /// The write that saves what changed; none if nothing did.
+    pub fn save(&mut self) -> Option<Write> {
+        let changed = std::mem::take(&mut self.changed);
+        let mut changes = Vec::new();
+        if !changed.is_empty() {
+            changes = self.lines(changed.into_iter());
+        }
+        let (entries, head) = (&self.entries, self.head());
+        self.log.write(changes, || {
+            let mut whole = head;
+            entries.iter().enumerate().for_each(|(place, entry)| push_line(&mut whole, &(place, &entry.0, &entry.1)));
+            whole
+        })
+    }
+
+    /// After a commit that failed: all must be written again.
+    pub fn save_all_again(&mut self) {
+        self.log.rewrite();
+    }
+
+    fn lines(&self, places: impl Iterator<Item = u32>) -> Vec<u8> {
+        let mut lines = self.head();
+        for place in places {
+            if let Some((key, value)) = self.entries.get(place as usize) {
+                push_line(&mut lines, &(place, key, value));
+            }
+        }
+        lines
+    }
+
+    /// How many entries there are, and where the hand stands: in front of each save, since places may have been given up.
+    fn head(&self) -> Vec<u8> {
+        let mut line = Vec::new();
+        push_line(&mut line, &json!({ "length": self.entries.len(), "hand": self.hand, "evicted": self.evicted }));
+        line
+    }
+
+    fn load(&mut self, saved: &Section) {
+        let mut places: Vec<Option<(K, V)>> = Vec::new();
+        for line in json_lines(saved) {
+            if let Some(length) = line["length"].as_u64().and_then(|length| usize::try_from(length).ok()) {
+                places.resize_with(length.min(self.limit), || None);
+                self.hand = line["hand"].as_u64().and_then(|hand| usize::try_from(hand).ok()).unwrap_or(0);
+                self.evicted = line["evicted"].as_u64().unwrap_or(0);
+            } else if let Ok((place, key, value)) = serde_json::from_value::<(usize, K, V)>(line)
+                && let Some(entry) = places.get_mut(place)
+            {
+                *entry = Some((key, value));
+            }
+        }
+        for (key, value) in places.into_iter().flatten() {
+            if self.places.insert(key, self.entries.len() as u32).is_none() {
+                self.entries.push((key, value));
+            } else {
+                // Damaged: a key that stands twice keeps its first place.
+                self.places.insert(key, self.entries.iter().position(|(known, _)| *known == key).unwrap_or(0) as u32);
+            }
+        }
+        self.hand = self.hand.checked_rem(self.entries.len()).unwrap_or(0);
+    }
+}
+
+fn push_line(out: &mut Vec<u8>, value: &impl Serialize) {
+    if serde_json::to_writer(&mut *out, value).is_ok() {
+        out.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Weigh for u64 {
+        fn weight(&self, _now: u32) -> u64 {
+            *self
+        }
+    }
+
+    fn table(limit: usize, saved: Option<&Section>) -> Table<u32, u64> {
+        Table::new(limit, "t".to_owned(), saved)
+    }
+
+    fn contents(table: &Table<u32, u64>) -> Vec<(u32, u64)> {
+        table.iter().map(|(key, value)| (*key, *value)).collect()
+    }
+
+    #[test]
+    fn the_strong_stay_when_a_flood_comes() {
+        let mut table = table(1_000, None);
+        (0..100).for_each(|key| *table.entry(key, 0, || 0) = 10);
+        (1_000..200_000).for_each(|key| *table.entry(key, 0, || 0) = 1);
+        assert_eq!(table.len(), 1_000);
+        assert_eq!((0..100).filter(|key| table.get(key).is_some()).count(), 100);
+        assert_eq!(table.evicted(), 100 + 199_000 - 1_000);
+    }
+
+    #[test]
+    fn saved_changes_make_the_same_table() {
+        let mut table = table(50, None);
+        let mut section = Section::new();
+        let mut random = 7_u32;
+        for round in 0..300 {
+            for _ in 0..20 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                match random >> 29 {
+                    0 => drop(table.remove(&(random >> 8 & 127))),
+                    1 => table.sweep(3, |value| value % 7 == 0),
+                    _ => *table.entry(random >> 8 & 127, 0, || 0) += u64::from(random >> 20 & 15),
+                }
+            }
+            match table.save() {
+                Some(Write::Put { bytes, .. }) => section = vec![bytes],
+                Some(Write::Append { bytes, .. }) => section.push(bytes),
+                other => assert!(other.is_none()),
+            }
+            let mut again = self::table(50, Some(&section));
+            assert_eq!((contents(&again), again.evicted(), again.hand), (contents(&table), table.evicted(), table.hand), "{round}");
+            assert!(again.save().is_none());
+        }
+    }
+
+    #[test]
+    fn a_smaller_limit_and_damage_lose_entries_and_nothing_else() {
+        let mut table = table(10, None);
+        (0..10).for_each(|key| *table.entry(key, 0, || 0) = u64::from(key));
+        let Some(Write::Put { bytes, .. }) = table.save() else { panic!() };
+        assert_eq!(self::table(3, Some(&vec![bytes.clone()])).len(), 3);
+        let damaged = vec![b"{\"length\":1e30}\n[1]\n".to_vec(), bytes, b"[2,7,5]\n[99,1,1]\nx\n".to_vec()];
+        let again = self::table(10, Some(&damaged));
+        assert_eq!(again.len(), 9);
+        assert_eq!(again.get(&3), Some(&3));
+    }
+}
