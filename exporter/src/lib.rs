@@ -20,6 +20,7 @@
 
 pub mod app;
 pub mod batch;
+pub mod classify;
 pub mod cli;
 pub mod clock;
 pub mod config;

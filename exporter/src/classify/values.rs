@@ -1,0 +1,183 @@
+//! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
+
+use regex::bytes::Regex;
+
+use crate::event::{Attack, AttackClass};
+
+use super::normalise::{self, MAX_BYTES};
+use super::paths::QUERY_RULES;
+use super::rules::{Place, Rule, Signatures, rule, stronger};
+use super::{files, jndi, queries, remote, script, shell, sql};
+
+static COMMAND: Rule = rule!(RceAttempt, "command in a parameter for commands", "Tried to run a command through a parameter that a web shell or a hole would run");
+static REMOTE_FILE: Rule = rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
+static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");
+
+/// Words that tell in a target that needs no decoding.
+pub(super) const TELLING_WORDS: &[&str] = &[
+    "..", "//", "/./", "union", "select", "sleep", "waitfor", "etc/", "passwd", "boot.ini", "win.ini", "web-inf", "cmd=", "exec=", "command=", "execute=", "shell=", "syscmd", "information_schema", "phpinfo", "auto_prepend", "allow_url",
+    "xdebug_session", "__schema", "/wp/v2/users", "invokefunction", "operation=", "oast.", "interact.sh", "burpcollaborator", "oastify", "proc/self", "aced0005", "ro0ab", "shell_exec", "passthru", "windows/", "winnt/", "localhost", "127.0.0.1",
+    "169.254", "0x7f", "__proto__", "constructor", "var/log", "jndi", "system32", "class.module", "/bin/", ".php/", "0x2e", "call_user_func", "-d", "php_uname", "document.", "objectclass", "sysobjects", "sqlite_master", "pg_",
+];
+
+/// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
+const RETURNS: &[&[u8]] = &[
+    b"redirect", b"return", b"callback", b"next", b"continue", b"client_id", b"origin", b"refer", b"goto", b"back", b"rd", b"state", b"target_link", b"success", b"cancel", b"service", b"from", b"dest", b"url", b"issuer", b"audience", b"resource", b"base",
+];
+
+/// Every technique, compiled.
+pub(super) struct Values {
+    signatures: Signatures,
+    compact: Signatures,
+    headers: Signatures,
+    command: Option<Regex>,
+    program: Option<Regex>,
+    name: Vec<u8>,
+    value: Vec<u8>,
+    query: Vec<u8>,
+    spare: Vec<u8>,
+}
+
+impl Values {
+    pub(super) fn new() -> Self {
+        Self {
+            signatures: Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES, queries::SIGNATURES, remote::SIGNATURES]),
+            compact: Signatures::new(&[script::COMPACT]),
+            headers: Signatures::new(&[remote::HEADERS]),
+            command: Regex::new(shell::COMMAND).ok(),
+            program: Regex::new(files::PROGRAM).ok(),
+            name: Vec::new(),
+            value: Vec::new(),
+            query: Vec::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Each parameter of a query; `path` is the resolved path that it was sent to.
+    pub(super) fn find_in_query(&mut self, query: &[u8], path: &[u8]) -> Option<Attack> {
+        let mut found = None;
+        for pair in query.split(|&byte| byte == b'&').take(256) {
+            found = stronger(found, self.find_in_pair(pair, Place::Parameter));
+        }
+        // A payload that holds a raw `&` is cut in pieces by the split; whole queries without a name are arguments.
+        let mut decoded = std::mem::take(&mut self.query);
+        normalise::decode(query, &mut decoded, &mut self.spare);
+        let hyphen = query.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"%AD")) || decoded.starts_with(b"\xAD");
+        normalise::value(&mut decoded, &mut self.spare, true);
+        let has = |text: &[u8], needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
+        let rule = QUERY_RULES.iter().find(|one| has(path, one.path) && has(&decoded, one.query)).map(|one| &one.rule);
+        self.query = decoded;
+        stronger(stronger(found, rule.map(|rule| rule.at(Place::Parameter))), hyphen.then(|| SOFT_HYPHEN.at(Place::Parameter)))
+    }
+
+    /// One `name=value`, or a text without a name.
+    pub(super) fn find_in_pair(&mut self, pair: &[u8], place: Place) -> Option<Attack> {
+        let Some(equals) = memchr::memchr(b'=', pair) else { return self.find_in_value(pair, b"", place) };
+        let (raw_name, raw_value) = (&pair[..equals], &pair[equals + 1..]);
+        let mut name = std::mem::take(&mut self.name);
+        normalise::decode(raw_name, &mut name, &mut self.spare);
+        name.make_ascii_lowercase();
+        let in_value = self.find_in_value(raw_value, &name, place);
+        // Names are chosen by the application: one that needs decoding or brackets may carry something too.
+        let in_name = if name.iter().any(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-')) { self.find_in_value(raw_name, b"", place) } else { None };
+        self.name = name;
+        stronger(in_value, in_name)
+    }
+
+    /// One raw value; `name` is decoded and lower case.
+    pub(super) fn find_in_value(&mut self, raw: &[u8], name: &[u8], place: Place) -> Option<Attack> {
+        if raw.is_empty() || raw.len() < 3 && name.is_empty() {
+            return None;
+        }
+        let mut value = std::mem::take(&mut self.value);
+        normalise::decode(raw, &mut value, &mut self.spare);
+        normalise::value(&mut value, &mut self.spare, place != Place::Path);
+        let found = self.find_in_decoded(&value, name);
+        self.value = value;
+        found.map(|rule| rule.at(place))
+    }
+
+    /// A decoded path as a value: without the slash at its front.
+    pub(super) fn find_in_path(&mut self, decoded: &[u8]) -> Option<Attack> {
+        let mut value = std::mem::take(&mut self.value);
+        value.clear();
+        value.extend_from_slice(decoded.strip_prefix(b"/").unwrap_or(decoded));
+        normalise::value(&mut value, &mut self.spare, true);
+        let found = self.find_in_decoded(&value, b"");
+        self.value = value;
+        found.map(|rule| rule.at(Place::Path))
+    }
+
+    fn find_in_decoded(&mut self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
+        let by_table = self.signatures.find(value).filter(|rule| rule.class != AttackClass::Ssrf || !is_way_back(name, value));
+        let in_parameter = self.find_by_name(value, name);
+        let rules = [jndi::find(value), by_table, in_parameter, sql::find(value), self.find_compact(value)];
+        rules.into_iter().flatten().min_by_key(|rule| rule.class)
+    }
+
+    fn find_by_name(&self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
+        let matches = |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(value));
+        let names = |list: &[&[u8]]| list.iter().any(|part| memchr::memmem::find(name, part).is_some());
+        const COMMANDS: &[&[u8]] = &[b"cmd", b"exec", b"command", b"shell", b"run", b"daemon", b"system", b"ping", b"payload", b"cli", b"code"];
+        const FILES: &[&[u8]] = &[b"file", b"path", b"page", b"inc", b"template", b"dir", b"root", b"skin", b"lib", b"mod", b"conf", b"doc", b"load", b"lang", b"view", b"content", b"src", b"base", b"theme", b"script", b"cont", b"show"];
+        if !name.is_empty() && names(COMMANDS) && matches(&self.command) {
+            return Some(&COMMAND);
+        }
+        (!name.is_empty() && names(FILES) && matches(&self.program)).then_some(&REMOTE_FILE)
+    }
+
+    /// The same text without what browsers read over.
+    fn find_compact(&mut self, value: &[u8]) -> Option<&'static Rule> {
+        let blank = |byte: &u8| *byte <= b' ' || *byte == b'\\';
+        if !value.iter().any(blank) || !value.iter().any(|byte| matches!(byte, b'<' | b'=' | b'"' | b'\'' | b'(')) {
+            return None;
+        }
+        self.query.clear();
+        self.query.extend(value.iter().copied().filter(|byte| !blank(byte)));
+        self.compact.find(&self.query)
+    }
+
+    /// Whether a header holds what headers of programs that mean well lack.
+    pub(super) fn is_odd_header(&self, text: &[u8]) -> bool {
+        text.iter().any(|byte| matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|')) || [&b"oast"[..], b"collaborator", b"interact", b"dnslog", b"%24%7b", b"%24%7B", b"/../", b"union", b"sleep(", b"%27", b"%3C", b"%3c", b"xor("].iter().any(|word| memchr::memmem::find(text, word).is_some())
+    }
+
+    /// A User-Agent or Referer.
+    pub(super) fn find_in_header(&mut self, raw: &[u8], place: Place) -> Option<Attack> {
+        let mut value = std::mem::take(&mut self.value);
+        normalise::decode(raw, &mut value, &mut self.spare);
+        normalise::value(&mut value, &mut self.spare, false);
+        let rules = [jndi::find(&value), self.headers.find(&value)];
+        self.value = value;
+        rules.into_iter().flatten().min_by_key(|rule| rule.class).map(|rule| rule.at(place))
+    }
+}
+
+/// An address to be sent back to, which may well be inside; unless nobody is ever sent there.
+fn is_way_back(name: &[u8], value: &[u8]) -> bool {
+    let returns = RETURNS.iter().any(|part| name.starts_with(part) || name.ends_with(part));
+    let elsewhere = [&b"169.254"[..], b"metadata", b"gopher:", b"dict:", b"0x7f", b"2130706433"].iter().any(|part| memchr::memmem::find(value, part).is_some());
+    returns && !elsewhere && !super::remote::is_callback(value)
+}
+
+/// Nothing in `target` is encoded or has a meaning in some language: letters, digits and the marks of plain addresses.
+pub(super) fn has_nothing_to_decode(target: &[u8]) -> bool {
+    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && target.iter().fold(0, |seen, &byte| seen | PLAIN[usize::from(byte)]) == 0
+}
+
+/// 0 for the bytes of plain addresses, 1 for all others.
+const PLAIN: [u8; 256] = {
+    let mut table = [1; 256];
+    let plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._-~,@";
+    let mut at = 0;
+    while at < plain.len() {
+        table[plain[at] as usize] = 0;
+        at += 1;
+    }
+    table
+};
+
+/// Bytes that make a path worth a look as a value.
+pub(super) fn is_telling_in_path(byte: u8) -> bool {
+    matches!(byte, b'<' | b'>' | b'\'' | b'"' | b'(' | b')' | b'{' | b'}' | b'`' | b'|' | b'$' | b';' | b'\\' | b'*' | b'\n' | b'\r' | b'=' | b'%' | b'#' | b':' | b'&' | b' ')
+}
