@@ -212,7 +212,7 @@ fn is_private(address: IpAddr) -> bool {
 }
 
 /// Cloudflare's published edge networks (cloudflare.com/ips, July 2026).
-const CLOUDFLARE: [&str; 22] = [
+pub const CLOUDFLARE: [&str; 22] = [
     "173.245.48.0/20",
     "103.21.244.0/22",
     "103.22.200.0/22",

@@ -63,7 +63,7 @@ const ROOMS: &[Room] = &[
         pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
         &["suspects", "window"],
     ),
-    pure("policy", &["event", "finding", "subject"], &["ipnet", "serde", "serde_json"]),
+    pure("policy", &["event", "finding", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
     pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),
     pure("engine", CORE, &["foldhash", "lru", "serde", "serde_json"]),
     pure("workload", &["event"], &[]),
