@@ -4,6 +4,7 @@
 //! on a third, which sleeps between commits.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::time::Duration;
@@ -18,6 +19,7 @@ use crate::batch::Batch;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Action, Answer, Ask, Engine, ErrorView, Input, SourceView, Token};
+use crate::finding::Finding;
 use crate::http;
 use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
@@ -70,7 +72,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         drop(server_stops.wait_for(|stop| *stop).await);
     }));
 
-    let mut desk = Desk { engine, store: Some(opened.store), committing: None, asked: HashMap::new(), next_token: 0 };
+    let mut desk =
+        Desk { engine, store: Some(opened.store), committing: None, findings: Default::default(), asked: HashMap::new(), next_token: 0 };
     desk.work(inbox, questions, stop_reader).await?;
 
     stop_server.send_replace(true);
@@ -94,6 +97,8 @@ struct Desk {
     /// Away while a commit is under way.
     store: Option<Store>,
     committing: Option<JoinHandle<(Store, bool, Duration)>>,
+    /// Found since the last commit began, and before it: people hear of a finding when it is saved, so that none is told twice.
+    findings: [Vec<Finding>; 2],
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -104,6 +109,7 @@ enum Reply {
     Ready(oneshot::Sender<bool>),
     Sources(oneshot::Sender<Vec<SourceView>>),
     Errors(oneshot::Sender<Vec<ErrorView>>),
+    Query(oneshot::Sender<Option<serde_json::Value>>),
 }
 
 impl Desk {
@@ -164,14 +170,7 @@ impl Desk {
         match action {
             Action::Commit(writes) => self.commit(writes),
             Action::Answer(token, answer) => self.answer(token, answer),
-            Action::Finding(finding) => info!(
-                detector = finding.detector,
-                severity = finding.severity.as_str(),
-                source = finding.source,
-                at = finding.at.as_secs_f64(),
-                summary = finding.summary,
-                "Found."
-            ),
+            Action::Finding(finding) => self.findings[0].push(finding),
             Action::ProxySuspected { source } => warn!(
                 source,
                 "Nearly all requests come from a proxy's address. Name the proxy in web.trusted_proxies and log X-Forwarded-For, or set \
@@ -183,6 +182,8 @@ impl Desk {
 
     fn commit(&mut self, writes: Vec<Write>) {
         let Some(mut store) = self.store.take() else { return };
+        let [fresh, saving] = &mut self.findings;
+        saving.append(fresh);
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let begun = clock::stopwatch();
             let result = store.commit(&writes);
@@ -200,6 +201,9 @@ impl Desk {
             None => (None, false, Duration::ZERO),
         };
         self.store = store;
+        if ok {
+            self.findings[1].drain(..).for_each(|finding| tell(&finding));
+        }
         Input::Committed { ok, took }
     }
 
@@ -209,6 +213,7 @@ impl Desk {
             http::Ask::Ready(reply) => (Reply::Ready(reply), Ask::Ready),
             http::Ask::Sources(reply) => (Reply::Sources(reply), Ask::Sources),
             http::Ask::Errors(reply) => (Reply::Errors(reply), Ask::Errors),
+            http::Ask::Query(query, reply) => (Reply::Query(reply), Ask::Query(query)),
         };
         self.next_token += 1;
         self.asked.insert(self.next_token, reply);
@@ -223,9 +228,17 @@ impl Desk {
             (Some(Reply::Ready(reply)), answer) => drop(reply.send(matches!(answer, Answer::Ready))),
             (Some(Reply::Sources(reply)), Answer::Sources(sources)) => drop(reply.send(sources)),
             (Some(Reply::Errors(reply)), Answer::Errors(errors)) => drop(reply.send(errors)),
-            (Some(Reply::Sources(_) | Reply::Errors(_)) | None, _) => {}
+            (Some(Reply::Query(reply)), Answer::Json(answer)) => drop(reply.send(answer)),
+            (Some(Reply::Sources(_) | Reply::Errors(_) | Reply::Query(_)) | None, _) => {}
         }
     }
+}
+
+/// Writes a finding to stdout, one JSON object a line. That nobody reads it is no reason to stop.
+fn tell(finding: &Finding) {
+    let mut line = serde_json::json!(finding).to_string();
+    line.push('\n');
+    drop(std::io::stdout().lock().write_all(line.as_bytes()));
 }
 
 /// The end of the commit under way; never, if there is none. A commit that panicked gives nothing.

@@ -8,22 +8,29 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::batch::{Batch, Bookmark};
-use crate::event::{Timestamp, rfc3339, rfc3339_or_null};
+use crate::event::Timestamp;
 use crate::finding::Finding;
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
-use crate::privacy::Privacy;
+use crate::privacy::{Privacy, Seal};
 use crate::snapshot::{Section, Unchanged, Write, json};
 use crate::subject::TrustedProxies;
 
+mod detection;
+mod findings;
+mod ledger;
+mod queries;
 mod recorder;
 mod source;
+mod views;
 
+use detection::Detection;
+pub use detection::Setup as DetectionSetup;
+pub use queries::{By, Filter, Query, Window};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
+pub use views::{ErrorView, SourceView};
 
 /// A record that stays open this long without a further line is complete.
 const OPEN_RECORD: Duration = Duration::from_secs(1);
@@ -40,6 +47,8 @@ pub struct Setup {
     pub proxies: TrustedProxies,
     /// How people are shown.
     pub privacy: Arc<Privacy>,
+    /// What looks for attackers.
+    pub detection: DetectionSetup,
     /// Version and revision of the build.
     pub build: [&'static str; 2],
     /// What was saved.
@@ -74,7 +83,7 @@ pub enum Input {
 }
 
 /// A question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// The metrics. `inbox` batches wait for the engine.
     Page {
@@ -87,6 +96,8 @@ pub enum Ask {
     Sources,
     /// The most recent errors of the bots.
     Errors,
+    /// Anything else that the API serves.
+    Query(Query),
 }
 
 /// An answer.
@@ -102,56 +113,8 @@ pub enum Answer {
     Sources(Vec<SourceView>),
     /// For [`Ask::Errors`], newest first.
     Errors(Vec<ErrorView>),
-}
-
-/// How a source stands, for people and the API.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct SourceView {
-    /// Its name.
-    pub name: String,
-    /// What it reads.
-    pub file: String,
-    /// Its format.
-    pub format: String,
-    /// Whether it can be read.
-    pub up: bool,
-    /// Whether everything that was there at the start has been read.
-    pub caught_up: bool,
-    /// Files being followed.
-    pub files: u64,
-    /// Bytes not read yet.
-    pub lag_bytes: u64,
-    /// Bytes that never will be read.
-    pub lost_bytes: u64,
-    /// Lines read.
-    pub lines: u64,
-    /// Records that told something.
-    pub parsed: u64,
-    /// Records that told nothing.
-    pub skipped: u64,
-    /// Records that were malformed.
-    pub malformed: u64,
-    /// When the newest record happened.
-    #[serde(serialize_with = "rfc3339_or_null")]
-    pub last_record: Option<Timestamp>,
-    /// What is wrong, if anything is.
-    pub problem: Option<String>,
-}
-
-/// An error of a bot. Its texts are scrubbed.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-pub struct ErrorView {
-    /// Which source.
-    pub source: String,
-    /// When, by the log's own clock.
-    #[serde(serialize_with = "rfc3339")]
-    pub at: Timestamp,
-    /// `error`, `critical` or `traceback`.
-    pub kind: String,
-    /// One line that says what it was.
-    pub summary: String,
-    /// The whole record.
-    pub context: String,
+    /// For [`Ask::Query`]; `None`: there is nothing of that name.
+    Json(Option<serde_json::Value>),
 }
 
 /// What is to be done.
@@ -177,10 +140,9 @@ pub enum Action {
 /// The engine.
 pub struct Engine {
     sources: Vec<Source>,
-    proxies: TrustedProxies,
-    privacy: Arc<Privacy>,
+    shared: Shared,
+    seal: Option<Seal>,
     build: [&'static str; 2],
-    own: Own,
     /// Until a commit has succeeded.
     first_writes: Vec<Write>,
     unchanged: Unchanged,
@@ -191,6 +153,14 @@ pub struct Engine {
     waiting: Vec<(Token, usize)>,
     last_commit: Timestamp,
     stopping: bool,
+}
+
+/// What all sources work with.
+struct Shared {
+    proxies: TrustedProxies,
+    privacy: Arc<Privacy>,
+    own: Own,
+    detection: Detection,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,18 +176,26 @@ enum Readiness {
 impl Engine {
     /// Takes up what was saved.
     pub fn new(setup: Setup) -> Self {
-        let Setup { sources, proxies, privacy, build, saved, set_aside, first_writes } = setup;
+        let Setup { sources, proxies, privacy, detection, build, saved, set_aside, first_writes } = setup;
         let mut own = Own::new(&crate::detectors::NAMES);
-        own.load(&json(saved.get(OWN_SECTION)));
+        let counters = json(saved.get(OWN_SECTION));
+        own.load(&counters);
         if set_aside {
             own.set_aside();
         }
+        let seal = privacy.seal();
+        let mut saved = saved;
+        if let Some(seal) = &seal {
+            let sealed = saved.iter_mut().filter(|(section, _)| section.starts_with(detection::SEALED));
+            // What another salt sealed is as good as not there.
+            sealed.for_each(|(section, parts)| *parts = parts.iter().filter_map(|part| seal.open(section, part)).collect());
+        }
+        let detection = Detection::new(detection, &saved, &counters);
         Self {
             sources: sources.into_iter().map(|setup| Source::new(setup, &saved)).collect(),
-            proxies,
-            privacy,
+            shared: Shared { proxies, privacy, own, detection },
+            seal,
             build,
-            own,
             first_writes,
             unchanged: Unchanged::default(),
             ready: Readiness::CatchingUp,
@@ -253,7 +231,7 @@ impl Engine {
 
     fn lines(&mut self, now: Timestamp, batch: Batch, actions: &mut Vec<Action>) {
         let Some(source) = self.sources.get_mut(batch.source) else { return };
-        source.take(now, batch, &self.proxies, &self.privacy, &mut self.own, actions);
+        source.take(now, batch, &mut self.shared, actions);
         if self.ready == Readiness::CatchingUp && self.sources.iter().all(Source::is_caught_up) {
             // The bookmarks of a first start must be on disk before anyone relies on them.
             self.ready = Readiness::Saving;
@@ -265,12 +243,14 @@ impl Engine {
 
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for source in &mut self.sources {
-            source.tick(now, &self.proxies, &self.privacy, &mut self.own, actions);
+            source.tick(now, &mut self.shared, actions);
         }
+        self.shared.detection.on_tick(now);
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
             self.ready = Readiness::Saving;
         }
-        if self.committing.is_none() && (self.ready == Readiness::Saving || now.since(self.last_commit) >= COMMIT_EVERY) {
+        let is_due = self.shared.detection.findings.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
+        if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }
     }
@@ -286,6 +266,7 @@ impl Engine {
             Ask::Ready => Answer::Ready,
             Ask::Sources => Answer::Sources(self.sources.iter().map(Source::view).collect()),
             Ask::Errors => Answer::Errors(self.sources.iter().flat_map(Source::recent_errors).collect()),
+            Ask::Query(query) => Answer::Json(self.query(now, &query)),
         };
         actions.push(Action::Answer(token, answer));
     }
@@ -293,12 +274,13 @@ impl Engine {
     fn committed(&mut self, now: Timestamp, ok: bool, took: Duration, actions: &mut Vec<Action>) {
         let answers = self.committing.take().unwrap_or_default();
         actions.extend(answers.into_iter().map(|(token, page)| Action::Answer(token, Answer::Page(page))));
-        self.own.commit(took, ok);
+        self.shared.own.commit(took, ok);
         if ok {
             self.first_writes.clear();
         } else {
             self.unchanged.forget();
             self.sources.iter_mut().for_each(Source::save_all_again);
+            self.shared.detection.save_all_again();
         }
         if self.ready == Readiness::Saving {
             self.ready = Readiness::Ready;
@@ -316,7 +298,15 @@ impl Engine {
     fn commit(&mut self, now: Timestamp, pages: Vec<(Token, Page)>, actions: &mut Vec<Action>) {
         let mut writes = self.first_writes.clone();
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
-        writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), self.own.save().to_string().into_bytes()));
+        let Shared { own, detection, privacy, .. } = &mut self.shared;
+        let seal = |write| match &self.seal {
+            Some(seal) => sealed(seal, write),
+            None => Some(write),
+        };
+        writes.extend(detection.save(privacy).into_iter().filter_map(seal));
+        let mut counters = own.save();
+        detection.save_counters(&mut counters);
+        writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), counters.to_string().into_bytes()));
         self.last_commit = now;
         self.committing = Some(pages);
         actions.push(Action::Commit(writes));
@@ -326,7 +316,7 @@ impl Engine {
     pub fn page(&self, now: Timestamp, inbox: usize) -> Page {
         let mut page = Page::default();
         page.info(&names::BUILD_INFO, &self.build);
-        let mut tables: Vec<Table> = Vec::new();
+        let mut tables: Vec<Table> = self.shared.detection.tables();
         let mut overflows = 0;
         for source in &self.sources {
             source.show(now, &mut page);
@@ -344,7 +334,8 @@ impl Engine {
         }
         page.counter(&names::LABEL_OVERFLOW, &[names::HTTP_REQUESTS.name], overflows);
         Own::show_tables(&tables, &mut page);
-        self.own.show(&mut page);
+        self.shared.detection.show(now, &self.shared.privacy, &mut page);
+        self.shared.own.show(&mut page);
         page.gauge(&names::ENGINE_INBOX, &[], inbox as f64);
         page
     }
@@ -358,10 +349,19 @@ impl Engine {
     pub fn flush(&mut self, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
         for source in &mut self.sources {
-            source.flush(now, &self.proxies, &self.privacy, &mut self.own, &mut actions);
+            source.flush(now, &mut self.shared, &mut actions);
         }
         actions
     }
+}
+
+/// A write whose contents are sealed.
+fn sealed(seal: &Seal, write: Write) -> Option<Write> {
+    Some(match write {
+        Write::Put { section, bytes } => Write::Put { bytes: seal.close(&section, &bytes)?, section },
+        Write::Append { section, bytes } => Write::Append { bytes: seal.close(&section, &bytes)?, section },
+        Write::Delete { section } => Write::Delete { section },
+    })
 }
 
 const OWN_SECTION: &str = "own";

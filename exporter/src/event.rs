@@ -63,6 +63,13 @@ pub fn rfc3339_or_null<S: serde::Serializer>(at: &Option<Timestamp>, out: S) -> 
     serde::Serialize::serialize(&at.and_then(Timestamp::to_rfc3339), out)
 }
 
+/// For `deserialize_with`: what [`rfc3339`] wrote; the epoch for what it could not say.
+pub fn from_rfc3339<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Timestamp, D::Error> {
+    let text: Option<String> = serde::Deserialize::deserialize(input)?;
+    let at = text.and_then(|text| text.parse::<jiff::Timestamp>().ok());
+    Ok(at.map_or_else(Timestamp::default, |at| Timestamp::from_secs(at.as_second())))
+}
+
 /// An event and the time that its record carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stamped<'a> {

@@ -1,13 +1,13 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 //! What a detector tells: plain data, fit to be shown to people.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::event::{Timestamp, rfc3339};
+use crate::event::{Timestamp, from_rfc3339, rfc3339};
 use crate::subject::{Client, Network};
 
 /// How urgent a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -59,18 +59,29 @@ pub enum About {
     Network(Network),
 }
 
-/// Something that a person should know. Its texts are scrubbed already.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Something that a person should know. Its texts are scrubbed and its client is shown as configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
+    /// Its number: findings are numbered from 1 in the order in which they were made, and a number is never used twice.
+    pub id: u64,
     /// When it happened, by the log's clock.
-    #[serde(serialize_with = "rfc3339")]
+    #[serde(serialize_with = "rfc3339", deserialize_with = "from_rfc3339")]
     pub at: Timestamp,
     /// Which detector found it.
-    pub detector: &'static str,
+    pub detector: String,
     /// How urgent it is.
     pub severity: Severity,
     /// In which source.
     pub source: String,
+    /// The client or network that it is about, if it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Where that is: ISO 3166-1 code, `ZZ` unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
     /// What was found, in a sentence.
     pub summary: String,
+    /// What it rests on, one fact each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<String>,
 }

@@ -12,6 +12,10 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+mod seal;
+
+pub use seal::Seal;
+
 /// How senders are shown, everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -98,6 +102,16 @@ impl Privacy {
         self.senders
     }
 
+    /// Enciphers what names clients on disk; `None` if they are shown in full.
+    pub fn seal(&self) -> Option<Seal> {
+        if self.clients == ClientMode::Full { None } else { Seal::new(&self.keyed) }
+    }
+
+    /// How client addresses are shown.
+    pub fn client_mode(&self) -> ClientMode {
+        self.clients
+    }
+
     /// The sender that `raw` names (`whatsapp:+34 600 12 34 56`, `0034600123456`, a user name); `None` if it names nobody.
     pub fn sender<'a>(&self, raw: &'a [u8]) -> Option<Sender<'a>> {
         let mut canonical = [0; MAX_SENDER_BYTES];
@@ -148,6 +162,10 @@ impl Privacy {
         if let Ok(address) = value.parse::<IpAddr>() {
             return Some(hex(self.digest(b"client", address.to_canonical().to_string().as_bytes())));
         }
+        // As IPv6 clients are known: by their /64.
+        if value.strip_suffix("/64").is_some_and(|address| address.parse::<IpAddr>().is_ok()) {
+            return Some(hex(self.digest(b"client", value.as_bytes())));
+        }
         self.sender(value.as_bytes()).map(|sender| format!("{:016x}", sender.key.0))
     }
 
@@ -174,6 +192,12 @@ impl Privacy {
             SenderMode::Full => text.to_vec(),
             _ => scrubbed(&String::from_utf8_lossy(text)).into_bytes(),
         }
+    }
+
+    /// Facts of our own words that may hold texts from a log: in mode `agg` the numbers in them are still worth telling.
+    pub fn scrub_facts(&self, text: &str, max_chars: usize) -> String {
+        let shown = if self.senders == SenderMode::Full { text.to_owned() } else { scrubbed(text) };
+        shown.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
     }
 
     /// As [`Privacy::scrub`], with another length: for the context of an error, which is more than a message.

@@ -10,10 +10,11 @@ use anyhow::Context;
 use jiff::tz::TimeZone;
 
 use crate::config::{self, Config, Formats, Input, Start};
-use crate::detectors::bot_latency;
-use crate::engine::{About, Engine, Setup, SourceSetup};
+use crate::detectors::{bot_latency, enumeration, slow_attacker, suspicion};
+use crate::engine::{About, DetectionSetup, Engine, Setup, SourceSetup};
 use crate::formats::{self, Format, Options};
 use crate::http;
+use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::snapshot::{Section, Write};
 use crate::sources::file::FileSource;
@@ -48,7 +49,8 @@ pub fn build(config: &Config, saved: BTreeMap<String, Section>, set_aside: bool)
     let sources = config.sources.iter().map(|source| self::source(config, source, &privacy)).collect::<Result<_, _>>();
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
-    let engine = Engine::new(Setup { sources, proxies, privacy, build: BUILD, saved, set_aside, first_writes });
+    let detection = detection(config);
+    let engine = Engine::new(Setup { sources, proxies, privacy, detection, build: BUILD, saved, set_aside, first_writes });
     let files = config.sources.iter().enumerate();
     let files = files.map(|(index, source)| {
         let (pattern, bookmarks) = engine.bookmarks(index);
@@ -75,6 +77,41 @@ fn source(config: &Config, source: &config::Source, privacy: &Arc<Privacy>) -> R
         format: format(config, &source.format, source.timezone.as_deref(), privacy)?,
         about: about(config, &source.format),
     })
+}
+
+/// What looks for attackers.
+pub fn detection(config: &Config) -> DetectionSetup {
+    // Numbers were checked to be small.
+    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    let size = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
+    let config::Detectors { suspicion, slow_attacker: slow, enumeration: links, .. } = &config.detectors;
+    DetectionSetup {
+        link_prefixes: config.web.link_prefixes.clone(),
+        max_clients: size(suspicion.max_clients),
+        scores: suspicion::Config {
+            half_life_secs: small(suspicion.half_life_secs),
+            suspicious_score: small(suspicion.suspicious_score) as f32,
+            finding_score: small(suspicion.finding_score) as f32,
+        },
+        judges_suspicion: suspicion.enabled,
+        slow_attacker: slow.enabled.then(|| slow_attacker::Config {
+            attacks: small(slow.attacks),
+            hours: small(slow.hours),
+            days: small(slow.days),
+            distinct: small(slow.distinct),
+            forgive_after_days: small(slow.forgive_after_days),
+            max_clients: size(slow.max_clients),
+        }),
+        enumeration: links.enabled.then(|| enumeration::Config {
+            threshold: small(links.threshold),
+            window_secs: small(links.window_secs),
+            slow_threshold: small(links.slow_threshold),
+            network_threshold: small(links.network_threshold),
+            max_clients: size(links.max_clients),
+        }),
+        never_ban: NeverBan::new(never_ban::Settings { trusted_proxies: config.web.trusted_proxies.clone(), ..Default::default() }),
+        locate: Arc::new(()),
+    }
 }
 
 /// What records of a format are about.

@@ -67,6 +67,16 @@ impl Client {
     }
 }
 
+impl Network {
+    /// Its first address.
+    pub fn address(self) -> IpAddr {
+        match self {
+            Self::V4(bits) => Ipv4Addr::from_bits(bits << 8).into(),
+            Self::V6(bits) => Ipv6Addr::from_bits(u128::from(bits) << 80).into(),
+        }
+    }
+}
+
 /// `203.0.113.7`, `2001:db8:1:2::/64`.
 impl fmt::Display for Client {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -80,9 +90,9 @@ impl fmt::Display for Client {
 /// `203.0.113.0/24`, `2001:db8:1::/48`.
 impl fmt::Display for Network {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Self::V4(bits) => write!(out, "{}/24", Ipv4Addr::from_bits(bits << 8)),
-            Self::V6(bits) => write!(out, "{}/48", Ipv6Addr::from_bits(u128::from(bits) << 80)),
+        match self {
+            Self::V4(_) => write!(out, "{}/24", self.address()),
+            Self::V6(_) => write!(out, "{}/48", self.address()),
         }
     }
 }

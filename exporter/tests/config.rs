@@ -218,7 +218,9 @@ fn text_that_is_not_utf8_is_refused_in_variables() {
 #[test]
 fn long_lists_of_sections_are_cut() {
     let sources: String = (0..70).map(|n| format!("[[sources]]\nname = 's{n}'\nfile = '/var/log/{n}'\nformat = 'apache'\n")).collect();
-    assert_eq!(said_of(sources, &[]), "hostwarden.toml:1: sources: has 70 entries; keep at most 64\n");
+    let expected = "hostwarden.toml:1: sources: has 70 entries; keep at most 64\nhostwarden.toml: sources: 64 web logs would make a \
+                    page of 6208 series; name at most 46 of them; one pattern may stand for many files\n";
+    assert_eq!(said_of(sources, &[]), expected);
     let formats: String = (0..70).map(|n| format!("[formats.custom.f{n}]\nkind = 'bot'\nline = '(?<time>x)'\n")).collect();
     assert_eq!(said_of(formats, &[]), "hostwarden.toml:1: formats.custom: has 70 sections; keep at most 64\n");
 }

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hostwarden::engine::{ErrorView, SourceView};
+use hostwarden::engine::{ErrorView, Query, SourceView};
 use hostwarden::event::Timestamp;
 use hostwarden::http::client::{self, Scheme};
 use hostwarden::http::{self, Ask, Config, Counts, Error, Handle, Limits, Token};
@@ -75,6 +75,8 @@ async fn answer(mut asks: mpsc::Receiver<Ask>, ready: bool, page: String) {
                 summary: "<script>".to_owned(),
                 ..ErrorView::default()
             }])),
+            Ask::Query(Query::Client(id), reply) if id == "nobody" => drop(reply.send(None)),
+            Ask::Query(query, reply) => drop(reply.send(Some(serde_json::json!({ "asked": format!("{query:?}") })))),
         }
     }
 }

@@ -53,7 +53,7 @@ const ROOMS: &[Room] = &[
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),
     pure("snapshot", &[], &["serde_json"]),
-    pure("privacy", &[], &["hmac", "serde", "sha2"]),
+    pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
         &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "timestamps"],
@@ -110,9 +110,11 @@ const ROOMS: &[Room] = &[
         &[
             "base64",
             "flate2",
+            "form_urlencoded",
             "http_body_util",
             "hyper",
             "hyper_util",
+            "percent_encoding",
             "serde",
             "serde_json",
             "sha2",

@@ -14,7 +14,10 @@ pub(super) fn find(values: &mut Values, body: &[u8]) -> Option<Attack> {
     let body = body.get(..MAX_BYTES).unwrap_or(body).trim_ascii();
     match body.first()? {
         b'{' | b'[' => strings(values, body),
-        b'<' => stronger(values.find_in_value(body, b"", Place::Body).filter(|attack| attack.why.contains("entity") || attack.why.contains("Java")), between_tags(values, body)),
+        b'<' => stronger(
+            values.find_in_value(body, b"", Place::Body).filter(|attack| attack.why.contains("entity") || attack.why.contains("Java")),
+            between_tags(values, body),
+        ),
         _ if body.starts_with(b"--") => parts(values, body),
         _ => pairs(values, body),
     }

@@ -61,7 +61,12 @@ pub(super) const SIGNATURES: &[Signature] = &[
     },
     Signature {
         rule: rule!(FileInclusion, "external entity", "Tried to make an XML parser read a file or ask elsewhere"),
-        patterns: &[r"<!entity\b", r"<!doctype\s+[^>]{0,100}(?:\[|\bsystem\b|\bpublic\b\s+[\x22'][^\x22']*[\x22']\s+[\x22']http)", r"<xi:include|xinclude", r"xsi:schemalocation\s*=\s*[\x22']http"],
+        patterns: &[
+            r"<!entity\b",
+            r"<!doctype\s+[^>]{0,100}(?:\[|\bsystem\b|\bpublic\b\s+[\x22'][^\x22']*[\x22']\s+[\x22']http)",
+            r"<xi:include|xinclude",
+            r"xsi:schemalocation\s*=\s*[\x22']http",
+        ],
     },
 ];
 

@@ -169,7 +169,9 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     let ups = normalise::resolve(decoded, resolved);
     let by_name = paths.find(resolved);
     let own_files = status::holds_own_files(resolved);
-    let at = |rule: Option<&'static Rule>| rule.filter(|rule| !(own_files && rule.class == AttackClass::ConfigProbe)).map(|rule| rule.at(Place::Path));
+    let at = |rule: Option<&'static Rule>| {
+        rule.filter(|rule| !(own_files && rule.class == AttackClass::ConfigProbe)).map(|rule| rule.at(Place::Path))
+    };
     let mut always = stronger(at(by_name.always), climbing(ups, effort));
     // Codes and names in the path are values too, as applications route by them.
     if decoded.iter().any(|&byte| values::is_telling_in_path(byte)) || effort.rounds > 1 || ups.ups > 0 {

@@ -37,7 +37,9 @@ pub(super) const SIGNATURES: &[Signature] = &[
     },
     Signature {
         rule: rule!(Ssrf, "protocol for talking to services", "Tried to make the server talk to a service behind it"),
-        patterns: &[r"^(?:url:)?(?:gopher|dict|tftp|ldaps?|sftp|netdoc|rmi|imaps?|smtp|telnet|svn|smb|mongodb|redis|mysql|jdbc|jndi):/{0,2}[\w\[{*_%.:-]"],
+        patterns: &[
+            r"^(?:url:)?(?:gopher|dict|tftp|ldaps?|sftp|netdoc|rmi|imaps?|smtp|telnet|svn|smb|mongodb|redis|mysql|jdbc|jndi):/{0,2}[\w\[{*_%.:-]",
+        ],
     },
     Signature {
         rule: rule!(Ssrf, "call-back host", "Tried to make the server ask a host that reports back to the attacker"),
@@ -67,7 +69,10 @@ pub(super) const HEADERS: &[Signature] = &[
             r"jdatabasedrivermysqli|o:\d+:\x22",
         ],
     },
-    Signature { rule: rule!(Xss, "script", "Tried to plant a script where somebody reads the log or statistics"), patterns: &[r"<script\b", r"<(?:img|svg|iframe)\b[^>]*(?:on\w+\s*=|src\s*=)", r"javascript:\w+\("] },
+    Signature {
+        rule: rule!(Xss, "script", "Tried to plant a script where somebody reads the log or statistics"),
+        patterns: &[r"<script\b", r"<(?:img|svg|iframe)\b[^>]*(?:on\w+\s*=|src\s*=)", r"javascript:\w+\("],
+    },
     Signature {
         rule: rule!(SqlInjection, "SQL", "Tried to change a database query through a header"),
         patterns: &[
@@ -78,10 +83,15 @@ pub(super) const HEADERS: &[Signature] = &[
             r"'\s*\+\s*\(select|\(select\s*\(|xor\(if\(",
         ],
     },
-    Signature { rule: rule!(PathTraversal, "climbing to a file", "Tried to read a file outside of the served folder"), patterns: &[r"(?:\.\./){3}|/etc/passwd"] },
+    Signature {
+        rule: rule!(PathTraversal, "climbing to a file", "Tried to read a file outside of the served folder"),
+        patterns: &[r"(?:\.\./){3}|/etc/passwd"],
+    },
 ];
 
 /// Whether a value holds a host that exists to be asked.
 pub(super) fn is_callback(value: &[u8]) -> bool {
-    [&b"oast"[..], b"burpcollaborator", b"interact.sh", b"dnslog", b"ceye.io"].iter().any(|part| memchr::memmem::find(value, part).is_some())
+    [&b"oast"[..], b"burpcollaborator", b"interact.sh", b"dnslog", b"ceye.io"]
+        .iter()
+        .any(|part| memchr::memmem::find(value, part).is_some())
 }

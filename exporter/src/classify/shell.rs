@@ -154,4 +154,5 @@ pub(super) const SIGNATURES: &[Signature] = &[
 ];
 
 /// A value that is a command, where a parameter's name says that commands are run.
-pub(super) const COMMAND: &str = concat!(r"^\s*(?:\S{0,40}/)?(?:", rare!(), r"(?:[\s;|&+<>$]|$)|", common!(), r"(?:\s+[-/.~$'\x22\w]|\s*[;|&<>$]|\s*$))");
+pub(super) const COMMAND: &str =
+    concat!(r"^\s*(?:\S{0,40}/)?(?:", rare!(), r"(?:[\s;|&+<>$]|$)|", common!(), r"(?:\s+[-/.~$'\x22\w]|\s*[;|&<>$]|\s*$))");

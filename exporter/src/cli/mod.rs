@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::config::{self, Config, Problems};
 use crate::http;
 
+mod api;
 mod check_config;
 mod demo;
 mod events;
@@ -50,6 +51,21 @@ enum Command {
     /// Show what each record of a log is understood as, one JSON object each
     #[command(after_help = "Example: tail -5 /var/log/nginx/access.log | hostwarden explain --format nginx_combined")]
     Explain(explain::Arguments),
+    /// Ask the running exporter what it holds against a client, term by term
+    #[command(after_help = "Example: hostwarden why 203.0.113.7")]
+    Why {
+        /// An address, or the pseudonym that it is shown by.
+        client: String,
+    },
+    /// Ask the running exporter who attacks slowly
+    #[command(after_help = "Example: hostwarden watchlist")]
+    Watchlist,
+    /// Take a client off the running exporter's watchlist; needs a token to be set
+    #[command(after_help = "Example: hostwarden forgive 203.0.113.7")]
+    Forgive {
+        /// An address, or the pseudonym that it is shown by.
+        client: String,
+    },
     /// Ask the running exporter whether it works
     #[command(after_help = "Example: hostwarden healthcheck")]
     Healthcheck,
@@ -98,6 +114,9 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Replay(arguments) => config().and_then(|config| replay::run(config, &arguments)),
         Command::Explain(arguments) => config().and_then(|config| explain::run(config, &arguments)),
+        Command::Why { client } => config().and_then(|config| api::why(&config, &client)),
+        Command::Watchlist => config().and_then(|config| api::watchlist(&config)),
+        Command::Forgive { client } => config().and_then(|config| api::forgive(&config, &client)),
         Command::Healthcheck => config().and_then(healthcheck::run),
         Command::Reference { what } => reference::run(what),
         Command::Pseudonym { value } => config().and_then(|config| pseudonym::run(&config, value)),

@@ -96,6 +96,7 @@ pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine
         sources: vec![source],
         proxies,
         privacy,
+        detection: setup::detection(config),
         build: setup::BUILD,
         saved: Default::default(),
         set_aside: false,

@@ -102,8 +102,13 @@ const MAX_SITE_SERIES: usize = 4_500;
 fn check_series(config: &Config, reader: &mut Reader) {
     let logs = config.sources.iter().filter(|source| !sources::carries_senders(&source.format, &config.formats.custom)).count();
     let sites = config.web.sites.len() + 1;
-    if logs * sites * SERIES_PER_SITE > MAX_SITE_SERIES {
-        let what = format!("{} names times {logs} web logs would make a page of {} series", sites - 1, logs * sites * SERIES_PER_SITE);
+    let series = logs * sites * SERIES_PER_SITE;
+    if series > MAX_SITE_SERIES && sites == 1 {
+        let what = format!("{logs} web logs would make a page of {series} series");
+        let most = MAX_SITE_SERIES / SERIES_PER_SITE;
+        reader.problem("sources", what, format!("name at most {most} of them; one pattern may stand for many files"));
+    } else if series > MAX_SITE_SERIES {
+        let what = format!("{} names times {logs} web logs would make a page of {series} series", sites - 1);
         let most = (MAX_SITE_SERIES / (logs * SERIES_PER_SITE)).saturating_sub(1);
         reader.problem("web.sites", what, format!("name at most {most} of them, or fewer logs; all other hosts are counted as \"other\""));
     }

@@ -108,6 +108,8 @@ pub struct Web {
     pub trusted_proxies: Vec<IpNet>,
     /// Known host names in lower case, without port; at most [`MAX_SITES`].
     pub sites: Vec<String>,
+    /// Beginnings of the paths whose next segment is a link that people get one at a time.
+    pub link_prefixes: Vec<String>,
 }
 
 /// The most sites: each is a label value, times methods and codes.
@@ -165,6 +167,63 @@ pub struct Detectors {
     pub bot_latency: BotLatency,
     /// Tells new kinds of errors from known ones.
     pub bot_errors: BotErrors,
+    /// Scores suspicious clients.
+    pub suspicion: Suspicion,
+    /// Keeps the watchlist.
+    pub slow_attacker: SlowAttacker,
+    /// Sees links being guessed.
+    pub enumeration: Enumeration,
+}
+
+/// Scores suspicious clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspicion {
+    /// Whether findings are made; scores are kept all the same.
+    pub enabled: bool,
+    /// Points count half after this long.
+    pub half_life_secs: u64,
+    /// The score from which a client counts as suspicious.
+    pub suspicious_score: u64,
+    /// The score from which it is a finding.
+    pub finding_score: u64,
+    /// The most clients remembered.
+    pub max_clients: usize,
+}
+
+/// Keeps the watchlist.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SlowAttacker {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Strong attacks that make a strike.
+    pub attacks: u64,
+    /// Distinct hours of a day that they lie in.
+    pub hours: u64,
+    /// Or distinct days of a month.
+    pub days: u64,
+    /// Different requests among them.
+    pub distinct: u64,
+    /// Quiet days after which a strike is forgiven.
+    pub forgive_after_days: u64,
+    /// The most clients on the list.
+    pub max_clients: usize,
+}
+
+/// Sees links being guessed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enumeration {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// More different links than this within the window.
+    pub threshold: u64,
+    /// The window.
+    pub window_secs: u64,
+    /// More missing links than this within a day.
+    pub slow_threshold: u64,
+    /// More missing links than this within an hour from one network.
+    pub network_threshold: u64,
+    /// The most clients, and the most networks, remembered.
+    pub max_clients: usize,
 }
 
 /// Pairs messages with replies.

@@ -61,6 +61,21 @@ pub(super) fn site(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// The beginning of a path, up to and with a slash.
+pub(super) fn path_prefix(text: &str) -> Result<String, Wrong> {
+    let is_prefix = text.len() > 1 && text.starts_with('/') && text.ends_with('/') && !text.contains(['?', '#', ' ']);
+    if is_prefix {
+        return Ok(text.to_owned());
+    }
+    let bare = text.trim().trim_matches('/');
+    let remedy = if bare.is_empty() || bare.contains(['?', '#', ' ']) {
+        "write for example \"/menu/\"".to_owned()
+    } else {
+        format!("write \"/{bare}/\"")
+    };
+    Err(wrong(text, "is no beginning of a path", remedy))
+}
+
 /// RFC 1123, and the underscore that container names bring along.
 fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 
 use super::checks;
 use super::lists::ListOf;
-use super::parse::{directory, file, likely_address, listen_address, network, not_empty, site};
+use super::parse::{directory, file, likely_address, listen_address, network, not_empty, path_prefix, site};
 use super::secrets::Names;
 use super::section::Section;
-use super::{BotErrors, BotLatency, Config, Detectors, Formats, Log, LogFormat, MAX_SITES, Privacy, Server, State, Web, sources};
+use super::{
+    BotErrors, BotLatency, Config, Detectors, Enumeration, Formats, Log, LogFormat, MAX_SITES, Privacy, Server, SlowAttacker, State,
+    Suspicion, Web, sources,
+};
+use crate::detectors::enumeration::MAX_LINKS;
 use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -122,7 +126,10 @@ fn web(web: &mut Section<'_, '_>) -> Web {
             sites.push(site);
         }
     }
-    Web { trusted_proxies, sites }
+    let kind = ListOf { default: &["/menu/", "/pago/", "/t/"], example: &["/menu/", "/pago/", "/t/"], max: 32, is_required: false };
+    let doc = "Beginnings of paths whose next segment is a link that people get one at a time: opening many is guessing.";
+    let link_prefixes = web.list("link_prefixes", &kind, doc, path_prefix).into_iter().map(|(prefix, _)| prefix).collect();
+    Web { trusted_proxies, sites, link_prefixes }
 }
 
 fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
@@ -146,5 +153,52 @@ fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
         enabled: errors.flag("enabled", true, "Whether it runs."),
         max_kinds: errors.size("max_kinds", 1024, 16..=65_536, "The most kinds of errors remembered."),
     });
-    Detectors { bot_latency, bot_errors }
+    let suspicion = detectors.section("suspicion", "Scores suspicious clients.", suspicion);
+    let slow_attacker = detectors.section("slow_attacker", "The watchlist of those who attack slowly.", slow_attacker);
+    let enumeration = detectors.section("enumeration", "Sees links (web.link_prefixes) being guessed.", enumeration);
+    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration }
+}
+
+fn suspicion(score: &mut Section<'_, '_>) -> Suspicion {
+    let suspicion = Suspicion {
+        enabled: score.flag("enabled", true, "Whether findings are made; scores are kept all the same."),
+        half_life_secs: score.number("half_life_secs", 43_200, 600..=604_800, "Points count half after this long."),
+        suspicious_score: score.number("suspicious_score", 20, 1..=1_000, "The score from which a client counts as suspicious."),
+        finding_score: score.number("finding_score", 60, 1..=1_000, "The score from which it is a finding."),
+        max_clients: score.size("max_clients", 32_768, 64..=1_048_576, "The most clients remembered."),
+    };
+    if suspicion.suspicious_score > suspicion.finding_score {
+        score.problem("suspicious_score", "is greater than finding_score", "a client is suspicious before it is a finding");
+    }
+    suspicion
+}
+
+fn slow_attacker(slow: &mut Section<'_, '_>) -> SlowAttacker {
+    SlowAttacker {
+        enabled: slow.flag("enabled", true, "Whether it runs."),
+        attacks: slow.number("attacks", 10, 2..=250, "Strong attacks that make a strike."),
+        hours: slow.number("hours", 3, 1..=24, "Distinct hours of the last 24 that they must lie in."),
+        days: slow.number("days", 5, 2..=30, "Or distinct days of the last 30."),
+        distinct: slow.number("distinct", 3, 1..=64, "Different requests among them."),
+        forgive_after_days: slow.number("forgive_after_days", 7, 1..=365, "Quiet days after which one strike is forgiven."),
+        max_clients: slow.size("max_clients", 4_096, 16..=65_536, "The most clients on the list."),
+    }
+}
+
+fn enumeration(links: &mut Section<'_, '_>) -> Enumeration {
+    // Of one client, as many links are remembered.
+    let most = MAX_LINKS as u64 - 1;
+    Enumeration {
+        enabled: links.flag("enabled", true, "Whether it runs."),
+        threshold: links.number("threshold", 15, 2..=most, "More different links than this within the window."),
+        window_secs: links.number("window_secs", 300, 10..=86_400, "The window."),
+        slow_threshold: links.number("slow_threshold", 40, 2..=most, "More different missing links than this within a day."),
+        network_threshold: links.number(
+            "network_threshold",
+            30,
+            2..=most,
+            "More different missing links than this within an hour, from several clients of one network (/24, /48).",
+        ),
+        max_clients: links.size("max_clients", 8_192, 64..=262_144, "The most clients, and the most networks, remembered."),
+    }
 }

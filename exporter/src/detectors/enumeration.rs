@@ -86,13 +86,15 @@ struct Counts {
 }
 
 impl Visitor {
-    fn open(&mut self, secs: u32, link: Link) {
+    /// Notes a link. Gives how many different ones are remembered, so that most visitors need no closer look.
+    fn open(&mut self, secs: u32, link: Link) -> u32 {
         self.last = self.last.max(secs);
         self.links.retain(|(hash, at, ..)| *hash != link.hash && secs.saturating_sub(*at) < DAY);
         if self.links.len() >= MAX_LINKS {
             self.links.remove(0);
         }
         self.links.push((link.hash, secs, link.number, link.was_there));
+        self.links.len() as u32
     }
 
     fn within(&self, now: u32, window: u32) -> Counts {
@@ -136,33 +138,19 @@ impl Enumeration {
     /// Takes note of an opened link. Gives what is to be told: each enumeration once, until an hour of quiet has passed.
     pub fn open(&mut self, at: Timestamp, client: Client, link: Link) -> Option<Found> {
         let secs = seconds(at);
-        let Config { threshold, window_secs, slow_threshold, network_threshold, .. } = self.config;
         let visitor = self.clients.entry(client, secs, Visitor::default);
-        visitor.open(secs, link);
-        let (fast, slow) = (visitor.within(secs, window_secs), visitor.within(secs, DAY));
-        let summary = if fast.distinct > threshold && fast.is_guessing() {
-            Some(format!("opened {} different links within {window_secs} seconds, {} of them missing", fast.distinct, fast.missing))
-        } else if slow.missing > slow_threshold && slow.is_guessing() {
-            Some(format!("opened {} different links within a day, {} of them missing", slow.distinct, slow.missing))
-        } else {
-            None
-        };
-        if let Some(summary) = summary {
+        if visitor.open(secs, link) > self.config.threshold.min(self.config.slow_threshold)
+            && let Some(summary) = by_client(&self.config, secs, visitor)
+        {
             return visitor.is_telling(secs).then(|| found(at, About::Client(client), summary));
         }
         let network = self.networks.entry(client.network(), secs, Visitor::default);
-        network.open(secs, link);
         // A multiplicative hash (Knuth): neighbours must not fall on neighbouring bits only.
         network.clients |= 1 << (client.bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - CLIENT_BITS.ilog2()));
-        let counts = network.within(secs, 3_600);
-        let spread = network.clients.count_ones();
-        if counts.missing <= network_threshold || spread < SPREAD_CLIENTS || !counts.is_guessing() {
+        if network.open(secs, link) <= self.config.network_threshold {
             return None;
         }
-        let summary = format!(
-            "opened {} different links within an hour from {spread} addresses or more, {} of them missing",
-            counts.distinct, counts.missing
-        );
+        let summary = by_network(&self.config, secs, network)?;
         network.is_telling(secs).then(|| found(at, About::Network(client.network()), summary))
     }
 
@@ -196,6 +184,30 @@ impl Enumeration {
         self.clients.save_all_again();
         self.networks.save_all_again();
     }
+}
+
+/// What a client is enumerating, if it is.
+fn by_client(config: &Config, secs: u32, visitor: &Visitor) -> Option<String> {
+    let fast = visitor.within(secs, config.window_secs);
+    let slow = visitor.within(secs, DAY);
+    if fast.distinct > config.threshold && fast.is_guessing() {
+        let window = config.window_secs;
+        Some(format!("opened {} different links within {window} seconds, {} of them missing", fast.distinct, fast.missing))
+    } else if slow.missing > config.slow_threshold && slow.is_guessing() {
+        Some(format!("opened {} different links within a day, {} of them missing", slow.distinct, slow.missing))
+    } else {
+        None
+    }
+}
+
+/// What several clients of a network are enumerating together, if they are.
+fn by_network(config: &Config, secs: u32, network: &Visitor) -> Option<String> {
+    let counts = network.within(secs, 3_600);
+    let spread = network.clients.count_ones();
+    let is_shared = counts.missing > config.network_threshold && spread >= SPREAD_CLIENTS && counts.is_guessing();
+    let (distinct, missing) = (counts.distinct, counts.missing);
+    is_shared
+        .then(|| format!("opened {distinct} different links within an hour from {spread} addresses or more, {missing} of them missing"))
 }
 
 fn found(at: Timestamp, about: About, summary: String) -> Found {

@@ -135,13 +135,19 @@ impl Default for Suspect {
 }
 
 impl Suspect {
+    /// Whether it has done just this before, as far as that can be told.
+    pub fn has_done(&self, deed: &Deed) -> bool {
+        let (word, bit) = place(deed.what);
+        self.seen[word] & bit != 0
+    }
+
     /// Notes a deed; whether it is a new one and not a repetition.
     fn note(&mut self, secs: u32, deed: Deed) -> bool {
         if secs.saturating_sub(self.last) > DAY {
             // Who tries the same again another day does something again.
             self.seen = [0; 4];
         }
-        let (word, bit) = ((deed.what >> 6) as usize % self.seen.len(), 1_u64 << (deed.what & 63));
+        let (word, bit) = place(deed.what);
         let is_new = self.seen[word] & bit == 0;
         self.seen[word] |= bit;
         let tally = &mut self.tallies[deed.kind.index()];
@@ -158,6 +164,11 @@ impl Suspect {
         }
         is_new
     }
+}
+
+/// Where a deed's bit is in [`Suspect::seen`].
+fn place(what: u64) -> (usize, u64) {
+    ((what >> 6) as usize % 4, 1 << (what & 63))
 }
 
 impl Weigh for Suspect {

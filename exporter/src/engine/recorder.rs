@@ -1,15 +1,13 @@
 //! What happens to each record of a batch: it is counted, shown to the detectors, and what they find becomes actions.
 
+use super::CLOCK_AHEAD;
+use super::detection::{Context, Detection};
 use super::source::Subject;
-use super::{Action, CLOCK_AHEAD};
 use crate::detectors::bot_errors::{self, RecentError};
 use crate::event::{BotError, Event, Timestamp};
 use crate::finding::{Finding, Severity};
 use crate::formats::{Parsed, Sink};
-use crate::metrics::own::Own;
 use crate::metrics::sources;
-use crate::privacy::Privacy;
-use crate::subject::TrustedProxies;
 
 /// The longest summary and context of an error that are kept for people, in characters.
 const SUMMARY_CHARS: usize = 300;
@@ -17,14 +15,10 @@ const CONTEXT_CHARS: usize = 4_000;
 
 /// Takes the records of one source's lines.
 pub(super) struct Recorder<'e> {
-    pub(super) now: Timestamp,
-    pub(super) source: &'e str,
+    pub(super) context: Context<'e>,
     pub(super) counters: &'e mut sources::Source,
     pub(super) subject: &'e mut Subject,
-    pub(super) proxies: &'e TrustedProxies,
-    pub(super) privacy: &'e Privacy,
-    pub(super) own: &'e mut Own,
-    pub(super) actions: &'e mut Vec<Action>,
+    pub(super) detection: &'e mut Detection,
     /// Whether a request of this batch has been looked at for a proxy: one is enough.
     pub(super) sampled: bool,
 }
@@ -33,7 +27,7 @@ impl Sink for Recorder<'_> {
     fn take(&mut self, _line: &[u8], parsed: Parsed<'_>) {
         match parsed {
             Parsed::Event(stamped) => {
-                let at = stamped.at.min(self.now.plus(CLOCK_AHEAD));
+                let at = stamped.at.min(self.context.now.plus(CLOCK_AHEAD));
                 self.counters.parsed(at);
                 self.event(at, &stamped.event);
             }
@@ -48,10 +42,11 @@ impl Recorder<'_> {
     fn event(&mut self, at: Timestamp, event: &Event<'_>) {
         match (event, &mut *self.subject) {
             (Event::Http(request), Subject::Web(http)) => {
-                http.observe(at, request);
+                let judgement = self.detection.request(at, &mut self.context, request, http);
+                http.observe(at, request, judgement);
                 if !self.sampled {
                     self.sampled = true;
-                    self.counters.sample_client(self.proxies.hides_client(request));
+                    self.counters.sample_client(self.context.proxies.hides_client(request));
                 }
             }
             (Event::BotMessage(message), Subject::Bot(bot)) => {
@@ -77,15 +72,24 @@ impl Recorder<'_> {
         bot.errors.keep(RecentError {
             at,
             kind: kind.to_owned(),
-            summary: self.privacy.scrub_to(error.summary, SUMMARY_CHARS),
-            context: self.privacy.scrub_to(error.context, CONTEXT_CHARS),
+            summary: self.context.privacy.scrub_to(error.summary, SUMMARY_CHARS),
+            context: self.context.privacy.scrub_to(error.context, CONTEXT_CHARS),
         });
         if let Some(kind) = bot.errors.new_kind(error) {
             bot.metrics.new_error_kind();
-            self.own.finding(bot_errors::NAME, Severity::Warning);
-            let summary = format!("new kind of error: {}", self.privacy.scrub_to(kind.as_bytes(), SUMMARY_CHARS));
-            let source = self.source.to_owned();
-            self.actions.push(Action::Finding(Finding { at, detector: bot_errors::NAME, severity: Severity::Warning, source, summary }));
+            let summary = format!("New kind of error: {}", self.context.privacy.scrub_to(kind.as_bytes(), SUMMARY_CHARS));
+            let finding = Finding {
+                id: 0,
+                at,
+                detector: bot_errors::NAME.to_owned(),
+                severity: Severity::Warning,
+                source: self.context.source.to_owned(),
+                client: None,
+                country: None,
+                summary,
+                evidence: Vec::new(),
+            };
+            self.detection.findings.add(finding, self.context.own, self.context.actions);
         }
     }
 }

@@ -5,8 +5,9 @@ use std::num::NonZeroUsize;
 
 use serde_json::json as json_value;
 
+use super::detection::Context;
 use super::recorder::Recorder;
-use super::{Action, ErrorView, OPEN_RECORD, SourceView};
+use super::{Action, ErrorView, OPEN_RECORD, Shared, SourceView};
 use crate::batch::{Batch, Bookmark, Change};
 use crate::detectors::bot_errors::{BotErrors, RecentError};
 use crate::detectors::bot_latency::{self, BotLatency};
@@ -14,11 +15,9 @@ use crate::event::Timestamp;
 use crate::formats::Format;
 use crate::metrics::hour_window::HourWindow;
 use crate::metrics::http::Http;
-use crate::metrics::own::{Own, Table};
+use crate::metrics::own::Table;
 use crate::metrics::{Page, bot, sources};
-use crate::privacy::Privacy;
 use crate::snapshot::{Section, Unchanged, Write, json};
-use crate::subject::TrustedProxies;
 
 /// What a source is built from.
 pub struct Setup {
@@ -136,19 +135,11 @@ impl Source {
     }
 
     /// Takes a batch whole: lines, bookmarks, loss.
-    pub(super) fn take(
-        &mut self,
-        now: Timestamp,
-        mut batch: Batch,
-        proxies: &TrustedProxies,
-        privacy: &Privacy,
-        own: &mut Own,
-        actions: &mut Vec<Action>,
-    ) {
+    pub(super) fn take(&mut self, now: Timestamp, mut batch: Batch, shared: &mut Shared, actions: &mut Vec<Action>) {
         self.counters.take(&batch);
         if !batch.lines.is_empty() {
             self.last_lines = now;
-            let (format, mut recorder) = self.recorder(now, proxies, privacy, own, actions);
+            let (format, mut recorder) = self.recorder(now, shared, actions);
             let lines = format.read_block(&batch.lines, &mut recorder);
             self.counters.read(lines);
         }
@@ -166,9 +157,9 @@ impl Source {
         }
     }
 
-    pub(super) fn tick(&mut self, now: Timestamp, proxies: &TrustedProxies, privacy: &Privacy, own: &mut Own, actions: &mut Vec<Action>) {
+    pub(super) fn tick(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {
         if self.format.is_open() && now.since(self.last_lines) >= OPEN_RECORD {
-            self.flush(now, proxies, privacy, own, actions);
+            self.flush(now, shared, actions);
         }
         if let Subject::Bot(bot) = &mut self.subject
             && let Some(latency) = &mut bot.latency
@@ -177,21 +168,21 @@ impl Source {
         }
     }
 
-    pub(super) fn flush(&mut self, now: Timestamp, proxies: &TrustedProxies, privacy: &Privacy, own: &mut Own, actions: &mut Vec<Action>) {
-        let (format, mut recorder) = self.recorder(now, proxies, privacy, own, actions);
+    pub(super) fn flush(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {
+        let (format, mut recorder) = self.recorder(now, shared, actions);
         format.flush(&mut recorder);
     }
 
     fn recorder<'e>(
         &'e mut self,
         now: Timestamp,
-        proxies: &'e TrustedProxies,
-        privacy: &'e Privacy,
-        own: &'e mut Own,
+        shared: &'e mut Shared,
         actions: &'e mut Vec<Action>,
     ) -> (&'e mut dyn Format, Recorder<'e>) {
+        let Shared { proxies, privacy, own, detection } = shared;
+        let context = Context { now, source: &self.name, proxies, privacy, own, actions };
         let (counters, subject) = (&mut self.counters, &mut self.subject);
-        (&mut *self.format, Recorder { now, source: &self.name, counters, subject, proxies, privacy, own, actions, sampled: false })
+        (&mut *self.format, Recorder { context, counters, subject, detection, sampled: false })
     }
 
     pub(super) fn show(&self, now: Timestamp, page: &mut Page) {

@@ -2,8 +2,10 @@
 
 use super::*;
 use crate::batch::{Change, Status};
+use crate::detectors::{enumeration, slow_attacker};
 use crate::formats::nginx_combined::NginxCombined;
 use crate::metrics::Exposition;
+use crate::policy::never_ban::NeverBan;
 use crate::privacy::{ClientMode, SenderMode};
 
 const NOW: Timestamp = Timestamp::from_secs(1_775_262_600);
@@ -21,6 +23,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
         sources: vec![source],
         proxies: TrustedProxies::default(),
         privacy,
+        detection: detection(),
         build: ["0", "0"],
         saved,
         set_aside: false,
@@ -28,14 +31,49 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
     })
 }
 
+fn detection() -> DetectionSetup {
+    let some = |number| std::num::NonZeroUsize::new(number).unwrap();
+    DetectionSetup {
+        link_prefixes: vec!["/t/".to_owned()],
+        max_clients: some(1_000),
+        scores: crate::detectors::suspicion::Config::default(),
+        judges_suspicion: true,
+        slow_attacker: Some(slow_attacker::Config {
+            attacks: 8,
+            hours: 3,
+            days: 5,
+            distinct: 3,
+            forgive_after_days: 7,
+            max_clients: some(100),
+        }),
+        enumeration: Some(enumeration::Config {
+            threshold: 15,
+            window_secs: 300,
+            slow_threshold: 40,
+            network_threshold: 30,
+            max_clients: some(100),
+        }),
+        never_ban: NeverBan::new(Default::default()),
+        locate: Arc::new(()),
+    }
+}
+
 fn line(number: u64) -> String {
     let status = [200, 304, 404, 500][(number % 4) as usize];
     let method = ["GET", "POST", "HEAD"][(number % 3) as usize];
+    // A few clients attack, slowly and all at once, and one guesses links; the others are visitors.
+    let (client, path) = match number % 250 {
+        7 => (7, format!("/{}/.env", number / 250)),
+        8 => (8, format!("/{}/.env", number % 4)),
+        n if n < 100 && number > 2_000 => (9, format!("/t/{number}")),
+        n => (n, format!("/{number}")),
+    };
+    let secs = number * 10;
     format!(
-        "192.0.2.{} - - [04/Apr/2026:00:{:02}:{:02} +0000] \"{method} /{number} HTTP/1.1\" {status} {number} \"-\" \"test\" 0.{:03}\n",
-        number % 250,
-        number / 60 % 60,
-        number % 60,
+        "198.51.100.{client} - - [03/Apr/2026:{:02}:{:02}:{:02} +0000] \"{method} {path} HTTP/1.1\" {status} {number} \"-\" \"test\" 0.{:03}\n",
+        10 + secs / 3_600,
+        secs / 60 % 60,
+        secs % 60,
         number % 1000
     )
 }
@@ -174,16 +212,35 @@ fn engine_tick(engine: &mut Engine, saved: &mut Saved, secs: u64) -> usize {
     count
 }
 
+fn findings(actions: &[Action]) -> Vec<String> {
+    actions.iter().filter_map(|action| if let Action::Finding(finding) = action { Some(finding.detector.clone()) } else { None }).collect()
+}
+
 /// The rows that come from the log, which no crash may change.
 fn log_rows(engine: &Engine) -> String {
     let text = engine.page(NOW, 0).render(Exposition::Text);
     text.lines().filter(|row| !row.contains("_state_commit_")).map(|row| format!("{row}\n")).collect()
 }
 
+/// What the API says about attackers.
+fn told(engine: &mut Engine) -> String {
+    let window = Window { offset: 0, limit: Some(500) };
+    let queries = [
+        Query::Findings(window),
+        Query::Clients(window),
+        Query::Client("198.51.100.7".to_owned()),
+        Query::Watchlist(window),
+        Query::Attacks(window, Filter::default()),
+        Query::AttacksBy(By::Class),
+    ];
+    queries.iter().filter_map(|query| engine.query(NOW, query)).map(|answer| format!("{answer:#}\n")).collect()
+}
+
 #[test]
 fn crashes_at_any_instant_change_no_total_and_no_bucket() {
     let mut whole = engine(BTreeMap::new());
-    whole.step(NOW, Input::Lines(batch(0, 3_000)));
+    let found = findings(&whole.step(NOW, Input::Lines(batch(0, 3_000))));
+    assert!(["suspicion", "slow_attacker", "enumeration"].iter().all(|name| found.contains(&(*name).to_owned())), "{found:?}");
     for seed in 1..200_u64 {
         let mut random = seed;
         let mut below = move |limit: u64| {
@@ -213,6 +270,7 @@ fn crashes_at_any_instant_change_no_total_and_no_bucket() {
         // What the status says is news of the running process; a batch without lines brings it.
         engine.step(NOW, Input::Lines(batch(3_000, 3_000)));
         assert_eq!(log_rows(&engine), log_rows(&whole), "seed {seed}");
+        assert_eq!(told(&mut engine), told(&mut whole), "seed {seed}");
     }
 }
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{ErrorView, SourceView};
+use crate::engine::{ErrorView, Query, SourceView};
 use crate::metrics::Exposition;
 
 /// A question, with where its answer goes. A reply that nobody waits for any more may be left out (`is_closed`).
@@ -16,6 +16,8 @@ pub enum Ask {
     Sources(oneshot::Sender<Vec<SourceView>>),
     /// The last errors that bots logged, newest first.
     Errors(oneshot::Sender<Vec<ErrorView>>),
+    /// Anything else of the API; `None` if there is nothing of that name.
+    Query(Query, oneshot::Sender<Option<serde_json::Value>>),
 }
 
 /// Where questions go in.

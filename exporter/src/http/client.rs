@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
+pub use hyper::Method;
 use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Request, header};
@@ -78,13 +79,26 @@ pub enum Error {
 
 /// `GET path` at `address`, with a bearer token if there is one; everything together takes no longer than `timeout`.
 pub async fn get(address: SocketAddr, scheme: Scheme, path: &str, token: Option<&str>, timeout: Duration) -> Result<Reply, Error> {
+    ask(Method::GET, address, scheme, path, token, timeout).await
+}
+
+/// The same with another method; nothing is sent but the question.
+pub async fn ask(
+    method: Method,
+    address: SocketAddr,
+    scheme: Scheme,
+    path: &str,
+    token: Option<&str>,
+    timeout: Duration,
+) -> Result<Reply, Error> {
     let exchange = async {
         let connect = |source| Error::Connect { address, source };
         let refused = |reason: String| Error::Refused { address, reason };
         if scheme == Scheme::Https && !address.ip().to_canonical().is_loopback() {
             return Err(refused("https without a check of the certificate is for loopback addresses only".to_owned()));
         }
-        let mut request = Request::get(path).header(header::HOST, address.to_string()).header(header::CONNECTION, "close");
+        let mut request =
+            Request::builder().method(method).uri(path).header(header::HOST, address.to_string()).header(header::CONNECTION, "close");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
         }

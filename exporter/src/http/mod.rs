@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+mod api;
 mod ask;
 mod auth;
 pub mod client;

@@ -10,8 +10,9 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use super::auth::Token;
-use super::{Ask, Counts, Handle, count, negotiate, page};
+use super::{Ask, Counts, Handle, api, count, negotiate, page};
 use crate::clock;
+use crate::engine::Query;
 
 /// A response's body: one piece.
 pub(super) type Body = Full<Bytes>;
@@ -58,9 +59,16 @@ impl Inner {
             count(&self.counts.denied);
             return unauthorized(path);
         }
-        let is_known = is_open || matches!(path, "/" | "/metrics" | "/api/v1/sources" | "/api/v1/errors");
+        let query = api::query(path, request.uri().query());
+        let is_known = is_open
+            || query.is_some()
+            || api::watched(path).is_some()
+            || matches!(path, "/" | "/metrics" | "/api/v1/sources" | "/api/v1/errors");
         if !is_known {
             return problem(path, StatusCode::NOT_FOUND, "there is nothing here");
+        }
+        if let (&Method::DELETE, Some(client)) = (request.method(), api::watched(path)) {
+            return self.forgive(path, client).await;
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
             let response = problem(path, StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are allowed here");
@@ -70,7 +78,15 @@ impl Inner {
             let response = problem(path, StatusCode::PAYLOAD_TOO_LARGE, "no request here has a body");
             return with(response, header::CONNECTION, HeaderValue::from_static("close"));
         }
-        match tokio::time::timeout(self.patience, self.route(request)).await {
+        let query = match query.transpose() {
+            Ok(query) => query,
+            Err(what) => return problem(path, StatusCode::BAD_REQUEST, &what),
+        };
+        if api::watched(path).is_some() {
+            let response = problem(path, StatusCode::METHOD_NOT_ALLOWED, "only DELETE is allowed here");
+            return with(response, header::ALLOW, HeaderValue::from_static("DELETE"));
+        }
+        match tokio::time::timeout(self.patience, self.route(request, query)).await {
             Ok(Some(response)) => response,
             Ok(None) => unavailable(path, "the exporter is stopping"),
             Err(_) => unavailable(path, "the exporter is too busy to answer"),
@@ -82,9 +98,28 @@ impl Inner {
         request.headers().get(header::AUTHORIZATION).is_some_and(|given| token.allows(given.as_bytes()))
     }
 
+    /// Takes a client off the watchlist. Whoever writes must have shown a token, so one must be set.
+    async fn forgive(&self, path: &str, client: String) -> Response<Body> {
+        if self.token.is_none() {
+            return problem(path, StatusCode::FORBIDDEN, "writing needs a token: set server.bearer_token_file");
+        }
+        match tokio::time::timeout(self.patience, self.handle.ask(|reply| Ask::Query(Query::Forgive(client), reply))).await {
+            Ok(Some(Some(answer))) => json(&answer),
+            Ok(Some(None)) => problem(path, StatusCode::NOT_FOUND, "nobody is watched under this name"),
+            Ok(None) => unavailable(path, "the exporter is stopping"),
+            Err(_) => unavailable(path, "the exporter is too busy to answer"),
+        }
+    }
+
     /// The response to a known path; `None` if nobody is there to ask.
-    async fn route(&self, request: &Request<Incoming>) -> Option<Response<Body>> {
+    async fn route(&self, request: &Request<Incoming>, query: Option<Query>) -> Option<Response<Body>> {
         let path = request.uri().path();
+        if let Some(query) = query {
+            return Some(match self.handle.ask(|reply| Ask::Query(query, reply)).await? {
+                Some(answer) => json(&answer),
+                None => problem(path, StatusCode::NOT_FOUND, "nothing is known under this name"),
+            });
+        }
         Some(match path {
             "/-/healthy" => respond(StatusCode::OK, TEXT, "healthy\n"),
             "/-/ready" if self.handle.ask(Ask::Ready).await? => respond(StatusCode::OK, TEXT, "ready\n"),

@@ -2,6 +2,7 @@
 //! What is counted, one file per area, and how it becomes a page. An area holds plain numbers, can be saved and restored, and knows
 //! no detector.
 
+pub mod attacks;
 pub mod bot;
 pub mod histogram;
 pub mod hour_window;

@@ -90,9 +90,29 @@ metrics! {
         "Requests by site (known host names, else other), method and status class.");
     HTTP_RESPONSE_BYTES = counter("hostwarden_http_response_bytes_total", &["source", "site"], "Bytes sent in answers, as logged.");
     HTTP_REQUEST_DURATION = histogram("hostwarden_http_request_duration_seconds", &["source", "site", "traffic"],
-        "Time taken per request, for logs that tell it.");
+        "Time taken per request, for logs that tell it. Traffic is attack for requests of a strong attack class and all those of suspicious clients, else user.");
     HTTP_REQUEST_WINDOW = gauge("hostwarden_http_request_window_seconds", &["source", "quantile"],
-        "Request time over the last hour (in steps of five minutes), relative error at most 1 %. For looking, not for alerting: take the histogram there. Absent without requests.");
+        "Request time of visitors (traffic user) over the last hour (in steps of five minutes), relative error at most 1 %. For looking, not for alerting: take the histogram there. Absent without requests.");
+
+    HTTP_USER_REQUESTS = counter("hostwarden_http_user_requests_total", &["source", "site", "code"],
+        "Requests of visitors by status class: all but those of strong attack classes and of suspicious clients.");
+    HTTP_ATTACKS = counter("hostwarden_http_attacks_total", &["source", "site", "class"],
+        "Requests that were taken for attacks, by class. Suspicious is a status code alone and says little.");
+    HTTP_ATTACKS_BY_COUNTRY = counter("hostwarden_http_attacks_by_country_total", &["country"],
+        "Requests of strong attack classes and refused logins by the country of the client (ISO 3166-1, ZZ unknown); a country appears once it was met.");
+    HTTP_ATTACK_BYTES = counter("hostwarden_http_attack_bytes_total", &["source"],
+        "Bytes sent to attackers: in answers to strong attack classes and to all requests of suspicious clients.");
+    CLIENT_SUSPICION_SCORE = gauge("hostwarden_client_suspicion_score", &["client", "country"],
+        "Suspicion score of the 20 clients with the highest ones, by address or pseudonym as configured. For tables, not for graphs: who leaves the list leaves the page.");
+    CLIENTS_SUSPICIOUS = gauge("hostwarden_clients_suspicious", &[],
+        "Clients with a suspicion score of detectors.suspicion.suspicious_score or more.");
+    LINK_ENUMERATIONS = counter("hostwarden_link_enumerations_total", &["scope"],
+        "Times that links were being guessed, by one client or by several of one network (IPv4 /24, IPv6 /48).");
+    LINK_ENUMERATING_CLIENTS = gauge("hostwarden_link_enumerating_clients", &[], "Clients that were guessing links within the last hour.");
+    WATCHLIST_CLIENTS = gauge("hostwarden_watchlist_clients", &["strikes"],
+        "Slow attackers on the watchlist, by strikes that stand.");
+    NEVER_BAN = counter("hostwarden_never_ban_total", &["reason"],
+        "Findings that were dropped because they were about somebody who is never a candidate, by why.");
 
     BOT_MESSAGES = counter("hostwarden_bot_messages_total", &["source", "direction"], "Messages that the bot took in and sent out.");
     BOT_REPLY_DURATION = histogram("hostwarden_bot_reply_duration_seconds", &["source"],

@@ -51,6 +51,29 @@ pub enum Reason {
 }
 
 impl Reason {
+    /// All label texts.
+    pub const LABELS: [&'static str; 13] = [
+        "own_address",
+        "gateway",
+        "resolver",
+        "ssh_peer",
+        "recent_login",
+        "configured",
+        "trusted_proxy",
+        "player",
+        "reserved",
+        "documentation",
+        "cdn",
+        "good_bot",
+        "unproven_bot",
+    ];
+
+    /// Whether a finding about such a client is still told. Addresses of examples have no owner who could be wronged, and whoever tries
+    /// a rule on a made-up log wants to see what it finds.
+    pub const fn may_be_told_of(self) -> bool {
+        matches!(self, Self::Documentation)
+    }
+
     /// The label text.
     pub const fn as_str(self) -> &'static str {
         match self {

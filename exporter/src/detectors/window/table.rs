@@ -1,7 +1,7 @@
 //! A table with a fixed number of places. When it is full, the weakest of a few entries gives way; what changed since the last save is
 //! known, so that saving costs what changed.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::hash::Hash;
 
 use foldhash::quality::RandomState;
@@ -24,11 +24,13 @@ pub trait Weigh {
 pub struct Table<K, V> {
     places: HashMap<K, u32, RandomState>,
     entries: Vec<(K, V)>,
+    /// For each place whether it is among `changed`.
+    is_changed: Vec<bool>,
     limit: usize,
     /// Where the search for the weakest goes on.
     hand: usize,
     evicted: u64,
-    changed: BTreeSet<u32>,
+    changed: Vec<u32>,
     log: ChangeLog,
 }
 
@@ -38,10 +40,11 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         let mut table = Self {
             places: HashMap::default(),
             entries: Vec::new(),
+            is_changed: Vec::new(),
             limit: limit.clamp(1, u32::MAX as usize),
             hand: 0,
             evicted: 0,
-            changed: BTreeSet::new(),
+            changed: Vec::new(),
             log: ChangeLog::new(section, saved),
         };
         if let Some(saved) = saved {
@@ -83,7 +86,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
     /// An entry that will be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
         let place = *self.places.get(key)?;
-        self.changed.insert(place);
+        self.mark(place);
         self.entries.get_mut(place as usize).map(|(_, value)| value)
     }
 
@@ -110,8 +113,18 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
                 self.entries.len() - 1
             }
         };
-        self.changed.insert(place as u32);
+        self.mark(place as u32);
         &mut self.entries[place].1
+    }
+
+    fn mark(&mut self, place: u32) {
+        let index = place as usize;
+        if self.is_changed.len() <= index {
+            self.is_changed.resize(index + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_changed[index], true) {
+            self.changed.push(place);
+        }
     }
 
     fn weakest(&mut self, now: u32) -> usize {
@@ -130,7 +143,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         if let Some((moved, _)) = self.entries.get(place) {
             self.places.insert(*moved, place as u32);
         }
-        self.changed.insert(place as u32);
+        self.mark(place as u32);
         Some(value)
     }
 
@@ -149,7 +162,9 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// The write that saves what changed; none if nothing did.
     pub fn save(&mut self) -> Option<Write> {
-        let changed = std::mem::take(&mut self.changed);
+        let mut changed = std::mem::take(&mut self.changed);
+        changed.sort_unstable();
+        changed.iter().for_each(|place| self.is_changed[*place as usize] = false);
         let mut changes = Vec::new();
         if !changed.is_empty() {
             changes = self.lines(changed.into_iter());

@@ -1,0 +1,351 @@
+//! What happens to everything that can be held against somebody: it is classified, remembered, judged, and told if nobody may not be
+//! told of.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Action;
+use super::findings::Findings;
+use super::ledger::{Ledger, Place};
+use crate::classify::Classifier;
+use crate::detectors::enumeration::{self, Enumeration, Link};
+use crate::detectors::slow_attacker::{self, SlowAttacker};
+use crate::detectors::suspects::{Deed, Kind, Suspects};
+use crate::detectors::suspicion::{self, Suspicion};
+use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
+use crate::finding::{About, Finding, Found};
+use crate::metrics::Page;
+use crate::metrics::attacks::{self, Attacks, Scope};
+use crate::metrics::http::{Http, Judgement};
+use crate::metrics::own::{Own, Table};
+use crate::policy::never_ban::{NeverBan, Reason};
+use crate::privacy::{ClientMode, Privacy};
+use crate::snapshot::{Section, Write};
+use crate::subject::{Client, Locate, Location, TrustedProxies};
+
+/// Sections that name clients begin so: they are sealed on disk unless addresses are shown in full.
+pub(super) const SEALED: &str = "clients/";
+const SUSPECTS: &str = "clients/suspects";
+const WATCHED: &str = "clients/watched";
+const VISITORS: [&str; 2] = ["clients/visitors", "clients/networks"];
+/// Counters of attackers, in the engine's own section.
+const ATTACKS: &str = "attacks";
+/// Clients on the page with their score.
+const TOP_CLIENTS: usize = 20;
+/// The longest fact of a finding, in characters.
+const EVIDENCE_CHARS: usize = 300;
+
+/// What detection is built from.
+pub struct Setup {
+    /// Beginnings of the paths whose next segment is a link of its own.
+    pub link_prefixes: Vec<String>,
+    /// The most clients of whom something is remembered.
+    pub max_clients: std::num::NonZeroUsize,
+    /// How clients are scored.
+    pub scores: suspicion::Config,
+    /// Whether a high score is a finding.
+    pub judges_suspicion: bool,
+    /// `None`: not wanted.
+    pub slow_attacker: Option<slow_attacker::Config>,
+    /// `None`: not wanted.
+    pub enumeration: Option<enumeration::Config>,
+    /// Who is never told of.
+    pub never_ban: NeverBan,
+    /// Knows where clients are.
+    pub locate: Arc<dyn Locate>,
+}
+
+/// What detection knows.
+pub(super) struct Detection {
+    classifier: Classifier,
+    link_prefixes: Vec<String>,
+    pub(super) suspects: Suspects,
+    pub(super) suspicion: Suspicion,
+    judges_suspicion: bool,
+    pub(super) slow_attacker: Option<SlowAttacker>,
+    pub(super) enumeration: Option<Enumeration>,
+    pub(super) never_ban: NeverBan,
+    pub(super) locate: Arc<dyn Locate>,
+    pub(super) attacks: Attacks,
+    pub(super) ledger: Ledger,
+    pub(super) findings: Findings,
+}
+
+/// Everything around an event that is not the event.
+pub(super) struct Context<'e> {
+    pub(super) now: Timestamp,
+    pub(super) source: &'e str,
+    pub(super) proxies: &'e TrustedProxies,
+    pub(super) privacy: &'e Privacy,
+    pub(super) own: &'e mut Own,
+    pub(super) actions: &'e mut Vec<Action>,
+}
+
+impl Detection {
+    /// Takes up what was saved.
+    pub(super) fn new(setup: Setup, saved: &BTreeMap<String, Section>, own: &serde_json::Value) -> Self {
+        let section = |name: &str| saved.get(name);
+        let mut attacks = Attacks::default();
+        attacks.load(&own[ATTACKS], reasons());
+        let slow_attacker = setup.slow_attacker.map(|config| SlowAttacker::new(config, WATCHED, section(WATCHED)));
+        let enumeration = setup.enumeration.map(|config| Enumeration::new(config, VISITORS, VISITORS.map(section)));
+        Self {
+            classifier: Classifier::new(),
+            link_prefixes: setup.link_prefixes,
+            suspects: Suspects::new(setup.max_clients, SUSPECTS, section(SUSPECTS)),
+            judges_suspicion: setup.judges_suspicion,
+            suspicion: Suspicion::new(setup.scores),
+            slow_attacker,
+            enumeration,
+            never_ban: setup.never_ban,
+            locate: setup.locate,
+            attacks,
+            ledger: Ledger::new(section),
+            findings: Findings::new(saved.get(super::findings::SECTION)),
+        }
+    }
+
+    /// Looks at a request: what it is, and whether it is a visitor's.
+    pub(super) fn request(&mut self, at: Timestamp, context: &mut Context<'_>, request: &HttpRequest<'_>, http: &mut Http) -> Judgement {
+        let attack = self.classifier.classify(request);
+        let class = attack.map(|attack| attack.class);
+        let link = self.link(request);
+        // Nearly all requests end here as long as nobody is suspicious.
+        if attack.is_none() && link.is_none() && self.suspects.is_empty() {
+            return Judgement::default();
+        }
+        let is_strong = class.is_some_and(AttackClass::is_strong);
+        let Some(client) = Client::parse(context.proxies.client(request)) else { return Judgement { class, is_attackers: is_strong } };
+        if let Some(suspect) = self.suspects.get_mut(client) {
+            suspect.requests = suspect.requests.saturating_add(1);
+        }
+        if let Some(attack) = attack {
+            self.attack(at, context, client, request, attack, http);
+        }
+        if let Some(link) = link {
+            self.link_opened(at, context, client, request, link);
+        }
+        let is_suspicious = self.suspects.get(client).is_some_and(|suspect| self.suspicion.is_suspicious(suspect, at));
+        Judgement { class, is_attackers: is_strong || is_suspicious }
+    }
+
+    fn attack(
+        &mut self,
+        at: Timestamp,
+        context: &mut Context<'_>,
+        client: Client,
+        request: &HttpRequest<'_>,
+        attack: Attack,
+        http: &mut Http,
+    ) {
+        let class = attack.class;
+        // An odd status alone says nothing about who has nothing else against it.
+        if class == AttackClass::Suspicious {
+            if self.suspects.get(client).is_some() {
+                self.deed(at, context, client, Deed { kind: Kind::Web(class), what: hash(request.target), times: 1 }, request.user_agent);
+            }
+            return;
+        }
+        let location = self.location(client, request.country);
+        let country = location.country_or_unknown();
+        self.attacks.country(country);
+        let path = request.target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        // Injections differ behind the question mark, probes before it.
+        let what =
+            if matches!(class, AttackClass::ConfigProbe | AttackClass::CveProbe | AttackClass::Webshell) { path } else { request.target };
+        let deed = Deed { kind: Kind::Web(class), what: hash(what), times: 1 };
+        let place = Place { source: context.source, site: http.site_name(request.host), client, country };
+        let is_new = self.is_new(client, &deed);
+        self.ledger.add(at, &place, request, attack, is_new, context.privacy);
+        self.deed(at, context, client, deed, request.user_agent);
+    }
+
+    fn is_new(&self, client: Client, deed: &Deed) -> bool {
+        self.suspects.get(client).is_none_or(|suspect| !suspect.has_done(deed))
+    }
+
+    /// Holds something against a client, and tells what comes of it.
+    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, agent: &[u8]) {
+        let Some((suspect, is_new)) = self.suspects.note(at, client, deed) else { return };
+        self.suspicion.calm(at, suspect);
+        self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
+        let slow = self.slow_attacker.as_mut().filter(|_| deed.kind.is_strong()).and_then(|slow| slow.judge(at, client, suspect));
+        let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect) } else { None };
+        if let Some(found) = score
+            && self.tell(context, found, agent)
+            && let Some(suspect) = self.suspects.get_mut(client)
+        {
+            self.suspicion.told(at, suspect);
+        }
+        if let Some(found) = slow
+            && self.tell(context, found, agent)
+            && let (Some(suspect), Some(slow)) = (self.suspects.get_mut(client), &mut self.slow_attacker)
+        {
+            slow.strike(at, client, suspect);
+        }
+    }
+
+    fn link_opened(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, request: &HttpRequest<'_>, link: Link) {
+        let Some(found) = self.enumeration.as_mut().and_then(|enumeration| enumeration.open(at, client, link)) else { return };
+        let scope = if matches!(found.about, About::Client(_)) { Scope::Client } else { Scope::Network };
+        if self.tell(context, found, request.user_agent) {
+            self.attacks.enumeration(scope);
+            if scope == Scope::Client {
+                let deed = Deed { kind: Kind::Enumeration, what: u64::from(link.hash), times: 1 };
+                self.deed(at, context, client, deed, request.user_agent);
+            }
+        }
+    }
+
+    /// The link that a request opens, if it opens one: not a file that belongs to a page.
+    fn link(&self, request: &HttpRequest<'_>) -> Option<Link> {
+        self.enumeration.as_ref()?;
+        let path = request.target.split(|&byte| byte == b'?').next()?;
+        let (prefix, id) = self.link_prefixes.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix.as_bytes())?)))?;
+        let id = id.split(|&byte| byte == b'/').next()?;
+        if id.is_empty() || id.contains(&b'.') {
+            return None;
+        }
+        let number = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
+        let was_there = match request.status {
+            200..=399 => Some(true),
+            400 | 401 | 403 | 404 | 410 => Some(false),
+            _ => None,
+        };
+        // The low half is as good as any.
+        Some(Link { hash: hash(&[prefix.as_bytes(), id].concat()) as u32, number, was_there })
+    }
+
+    /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
+    pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, agent: &[u8]) -> bool {
+        if let About::Client(client) = found.about
+            && let Some(reason) = self.never_ban.reason(client, context.now, agent).filter(|reason| !reason.may_be_told_of())
+        {
+            self.attacks.never_ban(reason.as_str());
+            return false;
+        }
+        let (address, client) = match found.about {
+            About::Client(client) => (client.address(), shown(client, context.privacy)),
+            About::Network(network) => (network.address(), network.to_string()),
+        };
+        let location = self.locate.locate(address);
+        let country = location.country_or_unknown();
+        let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
+        let finding = Finding {
+            id: 0,
+            at: found.at,
+            detector: found.detector.to_owned(),
+            severity: found.severity,
+            source: context.source.to_owned(),
+            summary: format!("{client} ({country}) {}.", found.summary),
+            client: Some(client),
+            country: Some(country.to_owned()),
+            evidence: found.evidence.iter().map(scrub).collect(),
+        };
+        self.findings.add(finding, context.own, context.actions);
+        true
+    }
+
+    /// Where a client is: by the log's own word if it has one, else by the database.
+    fn location(&self, client: Client, logged: &[u8]) -> Location {
+        match *logged {
+            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Location { country: Some([a, b]), asn: None },
+            _ => self.locate.locate(client.address()),
+        }
+    }
+
+    /// Forgets what has aged out.
+    pub(super) fn on_tick(&mut self, now: Timestamp) {
+        self.suspects.on_tick(now);
+        self.ledger.on_tick(now);
+        if let Some(slow_attacker) = &mut self.slow_attacker {
+            slow_attacker.on_tick(now);
+        }
+        if let Some(enumeration) = &mut self.enumeration {
+            enumeration.on_tick(now);
+        }
+    }
+
+    /// The most suspicious clients that may be shown, the highest score first.
+    pub(super) fn top(&self, now: Timestamp, count: usize) -> Vec<(Client, f32)> {
+        let scores = self.suspects.iter().map(|(client, suspect)| (client, self.suspicion.score(suspect, now)));
+        let mut scores: Vec<(Client, f32)> = scores.filter(|(_, score)| *score >= 1.0).collect();
+        scores.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let may_be_told_of = |client| self.never_ban.reason(client, now, b"").is_none_or(Reason::may_be_told_of);
+        scores.into_iter().filter(|(client, _)| may_be_told_of(*client)).take(count).collect()
+    }
+
+    /// Writes this part's rows.
+    pub(super) fn show(&self, now: Timestamp, privacy: &Privacy, page: &mut Page) {
+        let row = |(client, score): (Client, f32)| {
+            let country = self.locate.locate(client.address()).country_or_unknown().to_owned();
+            (shown(client, privacy), country, f64::from(score))
+        };
+        let mut top: Vec<(String, String, f64)> = Vec::new();
+        for (client, country, score) in self.top(now, TOP_CLIENTS).into_iter().map(row) {
+            // Several clients may be shown as one network: the highest score stands for it.
+            if !top.iter().any(|(known, ..)| *known == client) {
+                top.push((client, country, score));
+            }
+        }
+        let now = attacks::Now {
+            top,
+            suspicious: self.suspects.iter().filter(|(_, suspect)| self.suspicion.is_suspicious(suspect, now)).count() as u64,
+            enumerating: self.enumeration.as_ref().map_or(0, |enumeration| enumeration.enumerating(now)) as u64,
+            watchlist: self.slow_attacker.as_ref().map(SlowAttacker::by_strikes).unwrap_or_default(),
+        };
+        self.attacks.show(&now, reasons(), page);
+    }
+
+    /// The fill of the bounded tables.
+    pub(super) fn tables(&self) -> Vec<Table> {
+        let table = |name, (tracked, limit, evicted)| Table { name, tracked, limit, evicted };
+        let slow_attacker = self.slow_attacker.as_ref().map(|slow| table("watchlist", slow.fill()));
+        let enumeration = self.enumeration.as_ref().map(|enumeration| table("links", enumeration.fill()));
+        [table("clients", self.suspects.fill())].into_iter().chain(slow_attacker).chain(enumeration).collect()
+    }
+
+    /// For the engine's own section: the counters.
+    pub(super) fn save_counters(&self, own: &mut serde_json::Value) {
+        own[ATTACKS] = self.attacks.save();
+    }
+
+    /// The writes that save what changed.
+    pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
+        let mut writes = self.ledger.save(privacy);
+        writes.extend(self.suspects.save());
+        writes.extend(self.slow_attacker.as_mut().and_then(SlowAttacker::save));
+        writes.extend(self.enumeration.iter_mut().flat_map(Enumeration::save));
+        writes.extend(self.findings.save());
+        writes
+    }
+
+    /// After a commit that failed.
+    pub(super) fn save_all_again(&mut self) {
+        self.ledger.save_all_again();
+        self.suspects.save_all_again();
+        self.findings.save_all_again();
+        self.slow_attacker.iter_mut().for_each(SlowAttacker::save_all_again);
+        self.enumeration.iter_mut().for_each(Enumeration::save_all_again);
+    }
+}
+
+/// A client as people may see it.
+pub(super) fn shown(client: Client, privacy: &Privacy) -> String {
+    match privacy.client_mode() {
+        ClientMode::Prefix => client.network().to_string(),
+        ClientMode::Full | ClientMode::Hash => privacy.show_client(client.to_string().as_bytes()),
+    }
+}
+
+fn reasons() -> impl Iterator<Item = &'static str> {
+    Reason::LABELS.into_iter()
+}
+
+/// Stays the same over restarts.
+fn hash(text: &[u8]) -> u64 {
+    use std::hash::Hasher;
+    let mut hasher = std::hash::DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
+}

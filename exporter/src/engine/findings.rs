@@ -1,0 +1,74 @@
+//! The findings of all detectors: numbered, counted, kept for people, saved. A finding becomes an action at once; whoever carries it out
+//! waits until it is saved, so that a crash makes none twice.
+
+use std::collections::VecDeque;
+
+use serde_json::json;
+
+use super::Action;
+use crate::finding::Finding;
+use crate::metrics::own::Own;
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+
+/// Findings that are kept for people.
+pub(super) const MAX_FINDINGS: usize = 500;
+/// The section that they are saved in.
+pub(super) const SECTION: &str = "clients/findings";
+
+/// What was found.
+pub(super) struct Findings {
+    recent: VecDeque<Finding>,
+    last_id: u64,
+    /// How many of the newest are not saved yet.
+    unsaved: usize,
+    log: ChangeLog,
+}
+
+impl Findings {
+    /// Takes up what was saved.
+    pub(super) fn new(saved: Option<&Section>) -> Self {
+        let mut recent: VecDeque<Finding> =
+            saved.into_iter().flat_map(json_lines).filter_map(|line| serde_json::from_value(line).ok()).collect();
+        recent.drain(..recent.len().saturating_sub(MAX_FINDINGS));
+        let last_id = recent.iter().map(|finding| finding.id).max().unwrap_or(0);
+        Self { recent, last_id, unsaved: 0, log: ChangeLog::new(SECTION.to_owned(), saved) }
+    }
+
+    /// Makes a finding known. Its number is given here.
+    pub(super) fn add(&mut self, finding: Finding, own: &mut Own, actions: &mut Vec<Action>) {
+        self.last_id += 1;
+        let finding = Finding { id: self.last_id, ..finding };
+        own.finding(&finding.detector, finding.severity);
+        if self.recent.len() == MAX_FINDINGS {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(finding.clone());
+        self.unsaved = (self.unsaved + 1).min(MAX_FINDINGS);
+        actions.push(Action::Finding(finding));
+    }
+
+    /// The most recent ones, newest first.
+    pub(super) fn recent(&self) -> impl Iterator<Item = &Finding> {
+        self.recent.iter().rev()
+    }
+
+    /// Whether some wait to be saved.
+    pub(super) fn are_unsaved(&self) -> bool {
+        self.unsaved > 0
+    }
+
+    /// The write that saves what is new.
+    pub(super) fn save(&mut self) -> Option<Write> {
+        let lines = |findings: &mut dyn Iterator<Item = &Finding>| {
+            findings.flat_map(|finding| format!("{}\n", json!(finding)).into_bytes()).collect::<Vec<u8>>()
+        };
+        let fresh = lines(&mut self.recent.iter().skip(self.recent.len() - std::mem::take(&mut self.unsaved)));
+        let recent = &self.recent;
+        self.log.write(fresh, || lines(&mut recent.iter()))
+    }
+
+    /// After a commit that failed.
+    pub(super) fn save_all_again(&mut self) {
+        self.log.rewrite();
+    }
+}

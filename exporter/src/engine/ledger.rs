@@ -1,0 +1,297 @@
+//! Attacks for people to read: the last ones, what is attacked most, and samples of what each suspicious client did. What metrics must
+//! not carry: paths, agents, addresses.
+
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::detectors::suspects::seconds;
+use crate::detectors::window::{DAY, Table, Weigh};
+use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
+use crate::privacy::Privacy;
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::subject::Client;
+
+/// Attacks that are kept for people.
+pub(super) const MAX_RECENT: usize = 500;
+/// Paths, agents and clients counted, each by site and class.
+const MAX_TOPS: usize = 2_048;
+/// Clients of which samples are kept, and how many of each.
+const MAX_SAMPLED: usize = 1_024;
+const MAX_SAMPLES: usize = 8;
+/// The longest path and agent that are kept, in bytes before they are scrubbed, and in characters after.
+const TEXT_BYTES: usize = 400;
+const TEXT_CHARS: usize = 200;
+
+/// The sections of the ledger; those that name clients begin with `clients/`.
+const RECENT: &str = "clients/attacks";
+const TOPS: &str = "clients/tops";
+const SAMPLES: &str = "clients/samples";
+
+/// An attack, fit to be shown but for its client.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    /// Seconds since the epoch.
+    pub(super) at: u32,
+    pub(super) source: String,
+    pub(super) site: String,
+    pub(super) client: Client,
+    pub(super) country: String,
+    pub(super) class: AttackClass,
+    pub(super) why: String,
+    pub(super) meaning: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) status: u16,
+    pub(super) user_agent: String,
+}
+
+/// What is counted for a ranking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum What {
+    Path,
+    Agent,
+    Client,
+}
+
+/// How often something was part of an attack.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Top {
+    pub(super) what: What,
+    pub(super) site: String,
+    pub(super) class: AttackClass,
+    /// Scrubbed text; empty for clients.
+    pub(super) text: String,
+    pub(super) client: Option<Client>,
+    pub(super) count: u64,
+    pub(super) last: u32,
+}
+
+impl Weigh for Top {
+    fn weight(&self, now: u32) -> u64 {
+        self.count.min(1 << 30) << 20 >> (now.saturating_sub(self.last) / DAY).min(40)
+    }
+}
+
+/// One thing that a client did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Sample {
+    pub(super) at: u32,
+    pub(super) class: AttackClass,
+    pub(super) why: String,
+    pub(super) meaning: String,
+    pub(super) method: String,
+    pub(super) path: String,
+    pub(super) status: u16,
+    pub(super) user_agent: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Samples {
+    kept: Vec<Sample>,
+    count: u32,
+    last: u32,
+}
+
+impl Weigh for Samples {
+    fn weight(&self, now: u32) -> u64 {
+        u64::from(self.count) << 20 >> (now.saturating_sub(self.last) / DAY).min(40)
+    }
+}
+
+/// The ledger.
+pub(super) struct Ledger {
+    recent: VecDeque<Raw>,
+    /// How many of the newest are not saved yet.
+    unsaved: usize,
+    log: ChangeLog,
+    tops: Table<u64, Top>,
+    samples: Table<Client, Samples>,
+}
+
+/// An attack as it was logged; it is scrubbed when somebody looks, since most are never looked at.
+enum Raw {
+    Fresh(Box<Fresh>),
+    Shown(Box<Entry>),
+}
+
+struct Fresh {
+    at: u32,
+    source: String,
+    site: String,
+    client: Client,
+    country: [u8; 2],
+    attack: Attack,
+    method: Vec<u8>,
+    path: Vec<u8>,
+    status: u16,
+    user_agent: Vec<u8>,
+}
+
+/// Where an attack was seen.
+pub(super) struct Place<'a> {
+    pub(super) source: &'a str,
+    pub(super) site: &'a str,
+    pub(super) client: Client,
+    /// Two letters.
+    pub(super) country: &'a str,
+}
+
+impl Ledger {
+    /// Takes up what was saved.
+    pub(super) fn new<'s>(saved: impl Fn(&str) -> Option<&'s Section>) -> Self {
+        let lines = saved(RECENT).into_iter().flat_map(json_lines);
+        let mut recent: VecDeque<Raw> =
+            lines.filter_map(|line| serde_json::from_value(line).ok()).map(|entry| Raw::Shown(Box::new(entry))).collect();
+        recent.drain(..recent.len().saturating_sub(MAX_RECENT));
+        Self {
+            recent,
+            unsaved: 0,
+            log: ChangeLog::new(RECENT.to_owned(), saved(RECENT)),
+            tops: Table::new(MAX_TOPS, TOPS.to_owned(), saved(TOPS)),
+            samples: Table::new(MAX_SAMPLED, SAMPLES.to_owned(), saved(SAMPLES)),
+        }
+    }
+
+    /// Writes an attack down. `is_new`: the client has not done the same before.
+    pub(super) fn add(
+        &mut self,
+        at: Timestamp,
+        place: &Place<'_>,
+        request: &HttpRequest<'_>,
+        attack: Attack,
+        is_new: bool,
+        privacy: &Privacy,
+    ) {
+        let secs = seconds(at);
+        let cut = |text: &[u8]| text.get(..TEXT_BYTES).unwrap_or(text).to_vec();
+        let path = request.target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        for (what, text) in [(What::Path, path), (What::Agent, request.user_agent), (What::Client, b"")] {
+            self.count(secs, place, attack.class, what, text, privacy);
+        }
+        if is_new {
+            let samples = self.samples.entry(place.client, secs, Samples::default);
+            if samples.kept.len() == MAX_SAMPLES {
+                samples.kept.remove(0);
+            }
+            let shown = |text: &[u8]| privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
+            samples.kept.push(Sample {
+                at: secs,
+                class: attack.class,
+                why: attack.why.to_owned(),
+                meaning: attack.meaning.to_owned(),
+                method: shown(request.method),
+                path: shown(request.target),
+                status: request.status,
+                user_agent: shown(request.user_agent),
+            });
+            (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
+        }
+        if self.recent.len() == MAX_RECENT {
+            self.recent.pop_front();
+        }
+        let mut country = [b'Z'; 2];
+        if let [a, b] = *place.country.as_bytes() {
+            country = [a, b];
+        }
+        self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
+        self.recent.push_back(Raw::Fresh(Box::new(Fresh {
+            at: secs,
+            source: place.source.to_owned(),
+            site: place.site.to_owned(),
+            client: place.client,
+            country,
+            attack,
+            method: cut(request.method),
+            path: cut(request.target),
+            status: request.status,
+            user_agent: cut(request.user_agent),
+        })));
+    }
+
+    fn count(&mut self, secs: u32, place: &Place<'_>, class: AttackClass, what: What, text: &[u8], privacy: &Privacy) {
+        let mut hasher = DefaultHasher::new();
+        (place.site, class, what, text).hash(&mut hasher);
+        let client = (what == What::Client).then_some(place.client);
+        client.hash(&mut hasher);
+        let make = || Top {
+            what,
+            site: place.site.to_owned(),
+            class,
+            text: privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS),
+            client,
+            count: 0,
+            last: secs,
+        };
+        let top = self.tops.entry(hasher.finish(), secs, make);
+        (top.count, top.last) = (top.count + 1, top.last.max(secs));
+    }
+
+    /// The last attacks, newest first.
+    pub(super) fn recent(&self, privacy: &Privacy) -> impl Iterator<Item = Entry> {
+        self.recent.iter().rev().map(|raw| raw.shown(privacy))
+    }
+
+    /// All that is ranked.
+    pub(super) fn tops(&self) -> impl Iterator<Item = &Top> {
+        self.tops.iter().map(|(_, top)| top)
+    }
+
+    /// What a client did, newest first.
+    pub(super) fn samples(&self, client: Client) -> impl Iterator<Item = &Sample> {
+        self.samples.get(&client).into_iter().flat_map(|samples| samples.kept.iter().rev())
+    }
+
+    /// Forgets what nobody has done for two days.
+    pub(super) fn on_tick(&mut self, now: Timestamp) {
+        let now = seconds(now);
+        self.tops.sweep(8, |top| now.saturating_sub(top.last) > 2 * DAY);
+        self.samples.sweep(4, |samples| now.saturating_sub(samples.last) > 30 * DAY);
+    }
+
+    /// The writes that save what is new.
+    pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
+        let lines = |entries: &mut dyn Iterator<Item = Entry>| {
+            entries.flat_map(|entry| format!("{}\n", json!(entry)).into_bytes()).collect::<Vec<u8>>()
+        };
+        let known = self.recent.len() - std::mem::take(&mut self.unsaved);
+        let fresh = lines(&mut self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
+        let recent = &self.recent;
+        let write = self.log.write(fresh, || lines(&mut recent.iter().map(|raw| raw.shown(privacy))));
+        write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
+    }
+
+    /// After a commit that failed.
+    pub(super) fn save_all_again(&mut self) {
+        self.log.rewrite();
+        self.tops.save_all_again();
+        self.samples.save_all_again();
+    }
+}
+
+impl Raw {
+    fn shown(&self, privacy: &Privacy) -> Entry {
+        match self {
+            Self::Shown(entry) => (**entry).clone(),
+            Self::Fresh(fresh) => {
+                let shown = |text: &[u8]| privacy.scrub_to(text, TEXT_CHARS);
+                Entry {
+                    at: fresh.at,
+                    source: fresh.source.clone(),
+                    site: fresh.site.clone(),
+                    client: fresh.client,
+                    country: String::from_utf8_lossy(&fresh.country).into_owned(),
+                    class: fresh.attack.class,
+                    why: fresh.attack.why.to_owned(),
+                    meaning: fresh.attack.meaning.to_owned(),
+                    method: shown(&fresh.method),
+                    path: shown(&fresh.path),
+                    status: fresh.status,
+                    user_agent: shown(&fresh.user_agent),
+                }
+            }
+        }
+    }
+}
