@@ -168,7 +168,7 @@ impl Desk {
                 detector = finding.detector,
                 severity = finding.severity.as_str(),
                 source = finding.source,
-                at = finding.at.as_secs_f64(),
+                at = finding.at.to_rfc3339(),
                 summary = finding.summary,
                 "Found."
             ),
