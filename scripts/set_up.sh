@@ -26,17 +26,32 @@ install() {
         exit 1
     fi
     say "Installing (apt-get): $*"
-    # A package must not start its daemon on this machine: Debian's own way to say so.
-    local guard=/usr/sbin/policy-rc.d guarded=no
-    if [ ! -e "$guard" ]; then
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$guard" >/dev/null
-        as_root chmod 755 "$guard"
-        guarded=yes
-    fi
-    local result=0
-    { as_root apt-get update -qq && as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } >&2 </dev/null || result=$?
-    [ "$guarded" = no ] || as_root rm -f "$guard"
-    return "$result"
+    hold_back_services
+    # A foreign source that cannot be reached must not stand in the way: what is wanted may be known already.
+    as_root apt-get update -qq >&2 </dev/null || say "apt-get update failed; going on with what it knew."
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120 install -y -qq --no-install-recommends "$@" >&2 </dev/null || {
+        say "apt-get could not install: $*"
+        exit 1
+    }
+    let_services_go
+}
+
+# A package must not start its daemon on this machine: Debian's own way to say so. It is taken away again however this script ends; one
+# that somebody else put there stays.
+guard=/usr/sbin/policy-rc.d
+ours=no
+hold_back_services() {
+    [ ! -e "$guard" ] || return 0
+    ours=yes
+    trap let_services_go EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$guard" >/dev/null
+    as_root chmod 755 "$guard"
+}
+
+let_services_go() {
+    [ "$ours" = no ] || as_root rm -f "$guard"
+    ours=no
 }
 
 # need COMMAND=PACKAGE…: installs the packages whose command is not there.

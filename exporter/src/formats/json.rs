@@ -6,6 +6,10 @@
 //! Read generously where servers write badly: any byte may stand in a string, `\xHH` (nginx without `escape=json`) is an escape, and
 //! `-` or a number with leading zeros are values.
 
+mod values;
+
+use values::{Value, bare, text, unescape};
+
 /// Deeper objects and arrays are refused.
 const MAX_DEPTH: usize = 64;
 
@@ -46,32 +50,60 @@ struct ValueAt {
     target: Option<Target>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Value<'a> {
-    Nothing,
-    Plain(&'a [u8]),
-    Escaped(&'a [u8]),
-}
-
+/// The values of one line, as they stand in it.
 struct Found<'a, const N: usize> {
-    values: [Value<'a>; N],
+    values: [&'a [u8]; N],
     ranks: [usize; N],
+    /// One bit for each place whose value holds escapes.
+    escaped: u64,
 }
 
 impl<'a, const N: usize> Found<'a, N> {
     fn new() -> Self {
-        Self { values: [Value::Nothing; N], ranks: [usize::MAX; N] }
+        const { assert!(N <= u64::BITS as usize) };
+        Self { values: [b""; N], ranks: [usize::MAX; N], escaped: 0 }
     }
 
     /// Keeps a value unless it is missing (`""`, `"-"`, `null`) or a better key's is there.
     fn offer(&mut self, target: Target, value: Value<'a>) {
+        let (text, is_escaped) = match value {
+            Value::Nothing | Value::Plain(b"" | b"-") => return,
+            Value::Plain(text) => (text, false),
+            Value::Escaped(text) => (text, true),
+        };
         if let Some(rank) = self.ranks.get_mut(target.place)
             && target.rank < *rank
-            && !matches!(value, Value::Nothing | Value::Plain(b"" | b"-"))
         {
             *rank = target.rank;
-            self.values[target.place] = value;
+            self.values[target.place] = text;
+            self.escaped = self.escaped & !(1 << target.place) | u64::from(is_escaped) << target.place;
         }
+    }
+
+    /// The values without escapes: those that have some are written out in `scratch`.
+    fn freed(self, scratch: &'a mut Vec<u8>) -> [&'a [u8]; N] {
+        let Self { mut values, escaped, .. } = self;
+        if escaped == 0 {
+            return values;
+        }
+        scratch.clear();
+        let is_escaped = |place: usize| escaped >> place & 1 == 1;
+        let mut ends = [0; N];
+        for (place, end) in ends.iter_mut().enumerate() {
+            if is_escaped(place) {
+                unescape(values[place], scratch);
+            }
+            *end = scratch.len();
+        }
+        let scratch: &'a [u8] = scratch;
+        let mut start = 0;
+        for (place, end) in ends.into_iter().enumerate() {
+            if is_escaped(place) {
+                values[place] = &scratch[start..end];
+            }
+            start = end;
+        }
+        values
     }
 }
 
@@ -88,48 +120,63 @@ impl Scanner {
 
     /// The values in `line`, freed from escapes; what is missing is empty. The reason if `line` is no JSON object.
     pub(super) fn read<'a, const N: usize>(&'a mut self, line: &'a [u8]) -> Result<[&'a [u8]; N], &'static str> {
-        let values: [Value<'a>; N] = match self.follow_template(line) {
-            Some(values) => values,
-            None => self.walk(line)?,
-        };
-        Ok(freed(values, &mut self.scratch))
+        let mut found = Found::new();
+        if self.follow_template(line, &mut found).is_none() {
+            found = self.walk(line)?;
+        }
+        Ok(found.freed(&mut self.scratch))
     }
 
-    fn follow_template<'l, const N: usize>(&self, line: &'l [u8]) -> Option<[Value<'l>; N]> {
+    /// Finds what is wanted if the line is like the one that was walked last; else nothing is to be made of `found`.
+    fn follow_template<'l, const N: usize>(&self, line: &'l [u8], found: &mut Found<'l, N>) -> Option<()> {
         let mut literals = self.template.literals.as_slice();
         if literals.is_empty() {
             return None;
         }
-        let mut found = Found::new();
         let mut rest = line;
         for step in &self.template.values {
             let literal;
             (literal, literals) = literals.split_at_checked(step.literal)?;
-            rest = rest.strip_prefix(literal)?;
+            rest = behind(literal, rest)?;
             let value;
             (value, rest) = if step.is_text { text(rest)? } else { bare(rest)? };
             if let Some(target) = step.target {
                 found.offer(target, value);
             }
         }
-        (rest == literals).then_some(found.values)
+        (rest == literals).then_some(())
     }
 
-    fn walk<'l, const N: usize>(&mut self, line: &'l [u8]) -> Result<[Value<'l>; N], &'static str> {
+    fn walk<'l, const N: usize>(&mut self, line: &'l [u8]) -> Result<Found<'l, N>, &'static str> {
         self.path.clear();
         self.wanted.iter_mut().for_each(|wanted| wanted.seen = false);
         self.template.literals.clear();
         self.template.values.clear();
         let mut walk = Walk { scanner: self, found: Found::new(), literal: line, rest: line };
         let result = walk.line();
-        let found = walk.found.values;
-        let tail = walk.literal;
+        let Walk { found, literal: tail, .. } = walk;
         match result {
             Ok(()) => self.template.literals.extend_from_slice(tail),
             Err(_) => self.template.literals.clear(),
         }
         result.map(|()| found)
     }
+}
+
+/// What follows `literal` in front of `line`. The usual lengths are compared in place: a call would cost more than the comparison.
+#[inline]
+fn behind<'l>(literal: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
+    fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
+        (text.first_chunk(), text.last_chunk())
+    }
+    let (head, rest) = line.split_at_checked(literal.len())?;
+    let is_same = match literal.len() {
+        4..8 => ends::<4>(head) == ends::<4>(literal),
+        8..16 => ends::<8>(head) == ends::<8>(literal),
+        16..=32 => ends::<16>(head) == ends::<16>(literal),
+        _ => head == literal,
+    };
+    is_same.then_some(rest)
 }
 
 /// A line on its way, key by key.
@@ -252,129 +299,6 @@ impl<const N: usize> Walk<'_, '_, N> {
         self.rest = rest.unwrap_or(self.rest);
         rest.is_some()
     }
-}
-
-/// The inside of a string, and the rest of the line from its closing quote on.
-fn text(line: &[u8]) -> Option<(Value<'_>, &[u8])> {
-    let mut at = memchr::memchr2(b'"', b'\\', line)?;
-    if line[at] == b'"' {
-        return Some((Value::Plain(&line[..at]), &line[at..]));
-    }
-    loop {
-        at += match &line[at..] {
-            [b'"', ..] => return Some((Value::Escaped(&line[..at]), &line[at..])),
-            [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
-            [b'\\', b'x', a, b, ..] if hex(&[*a, *b]).is_some() => 4,
-            [b'\\', b'u', a, b, c, d, ..] if hex(&[*a, *b, *c, *d]).is_some() => 6,
-            _ => return None,
-        };
-        at += memchr::memchr2(b'"', b'\\', line.get(at..)?)?;
-    }
-}
-
-/// A number, `true`, `false`, `null` or `-`, and the rest of the line.
-fn bare(line: &[u8]) -> Option<(Value<'_>, &[u8])> {
-    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let length = line.iter().take_while(|byte| is_bare(byte)).count();
-    let (word, rest) = line.split_at(length);
-    let value = match word {
-        b"null" | b"-" => Value::Nothing,
-        b"true" | b"false" => Value::Plain(word),
-        _ if is_number(word) => Value::Plain(word),
-        _ => return None,
-    };
-    Some((value, rest))
-}
-
-fn is_number(word: &[u8]) -> bool {
-    let digits = |text: &[u8]| text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let mut rest = word.strip_prefix(b"-").unwrap_or(word);
-    let whole = digits(rest);
-    rest = &rest[whole..];
-    let mut is_number = whole > 0;
-    if let [b'.', fraction @ ..] = rest {
-        let length = digits(fraction);
-        is_number &= length > 0;
-        rest = &fraction[length..];
-    }
-    if let [b'e' | b'E', exponent @ ..] = rest {
-        let exponent = exponent.strip_prefix(b"+").or_else(|| exponent.strip_prefix(b"-")).unwrap_or(exponent);
-        let length = digits(exponent);
-        is_number &= length > 0;
-        rest = &exponent[length..];
-    }
-    is_number && rest.is_empty()
-}
-
-/// The values without escapes: those that have some are written out in `scratch`.
-fn freed<'a, const N: usize>(values: [Value<'a>; N], scratch: &'a mut Vec<u8>) -> [&'a [u8]; N] {
-    if !values.iter().any(|value| matches!(value, Value::Escaped(_))) {
-        return values.map(|value| if let Value::Plain(text) = value { text } else { b"" });
-    }
-    scratch.clear();
-    let ends = values.map(|value| {
-        if let Value::Escaped(text) = value {
-            unescape(text, scratch);
-        }
-        scratch.len()
-    });
-    let scratch: &'a [u8] = scratch;
-    let mut start = 0;
-    let mut ends = ends.into_iter();
-    values.map(|value| {
-        let end = ends.next().unwrap_or(start);
-        let unescaped = &scratch[start..end];
-        start = end;
-        match value {
-            Value::Nothing => b"",
-            Value::Plain(text) => text,
-            Value::Escaped(_) => unescaped,
-        }
-    })
-}
-
-/// Appends `text`, whose escapes are whole, without them. Half a surrogate pair becomes U+FFFD.
-fn unescape(text: &[u8], out: &mut Vec<u8>) {
-    let mut rest = text;
-    while let Some(at) = memchr::memchr(b'\\', rest) {
-        out.extend_from_slice(&rest[..at]);
-        rest = &rest[at..];
-        let (byte, length) = match rest {
-            [_, b'u', ..] => {
-                rest = unicode(rest, out);
-                continue;
-            }
-            [_, b'x', a, b, ..] => (hex(&[*a, *b]).and_then(|byte| u8::try_from(byte).ok()).unwrap_or(b'\\'), 4),
-            [_, b'b', ..] => (0x08, 2),
-            [_, b'f', ..] => (0x0c, 2),
-            [_, b'n', ..] => (b'\n', 2),
-            [_, b'r', ..] => (b'\r', 2),
-            [_, b't', ..] => (b'\t', 2),
-            [_, byte, ..] => (*byte, 2),
-            _ => (b'\\', 1),
-        };
-        out.push(byte);
-        rest = rest.get(length..).unwrap_or_default();
-    }
-    out.extend_from_slice(rest);
-}
-
-/// Writes the character of the `\uXXXX` (or pair of them) in front of `text`; gives the rest.
-fn unicode<'a>(text: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
-    let unit = |text: &[u8]| text.strip_prefix(b"\\u").and_then(|text| hex(text.get(..4)?));
-    let first = unit(text).unwrap_or(0xfffd);
-    let low = text.get(6..).and_then(unit).filter(|low| matches!(first, 0xd800..0xdc00) && matches!(low, 0xdc00..0xe000));
-    let (code, length) = match low {
-        Some(low) => (0x1_0000 + ((first - 0xd800) << 10) + (low - 0xdc00), 12),
-        None => (first, 6),
-    };
-    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    text.get(length..).unwrap_or_default()
-}
-
-fn hex(digits: &[u8]) -> Option<u32> {
-    digits.iter().try_fold(0, |number, digit| Some(number << 4 | char::from(*digit).to_digit(16)?))
 }
 
 #[cfg(test)]

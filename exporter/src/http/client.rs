@@ -44,7 +44,7 @@ pub struct Reply {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Nobody listens there, or the connection broke.
-    #[error("connect to {address}: {source}")]
+    #[error("connect to {address}")]
     Connect {
         /// Where to.
         address: SocketAddr,
@@ -52,7 +52,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The other side speaks no HTTP, or broke off.
-    #[error("ask {address}: {source}")]
+    #[error("ask {address}")]
     Http {
         /// Who was asked.
         address: SocketAddr,

@@ -93,8 +93,8 @@ fn write_source(out: &mut String, source: &SourceView, now: Timestamp) -> fmt::R
          <div><dt>Lost</dt><dd>{}</dd></div></dl>\n</article>",
         When(source.last_record, now),
         Bytes(source.lag_bytes),
-        source.lines,
-        source.malformed,
+        Count(source.lines),
+        Count(source.malformed),
         source.files,
         Bytes(source.lost_bytes),
     )
@@ -134,6 +134,22 @@ impl Display for When {
             age if age < Duration::from_secs(48 * 3600) => write!(out, " ({} h ago)", age.as_secs() / 3600),
             age => write!(out, " ({} days ago)", age.as_secs() / 86_400),
         }
+    }
+}
+
+/// `65 504`: thousands set apart by narrow blanks that break no line, as in SI.
+struct Count(u64);
+
+impl Display for Count {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (place, digit) in digits.chars().enumerate() {
+            if place > 0 && (digits.len() - place) % 3 == 0 {
+                out.write_char('\u{202f}')?;
+            }
+            out.write_char(digit)?;
+        }
+        Ok(())
     }
 }
 
@@ -190,6 +206,8 @@ mod tests {
 
     #[test]
     fn numbers_are_for_people() {
+        let count = |count| Count(count).to_string().replace('\u{202f}', "_");
+        assert_eq!([0, 999, 1_000, 65_504, 1_000_000].map(count), ["0", "999", "1_000", "65_504", "1_000_000"]);
         let bytes = |bytes| Bytes(bytes).to_string();
         assert_eq!(
             [0, 999, 1_000, 1_440_000, 999_960, u64::MAX].map(bytes),

@@ -143,11 +143,39 @@ proptest! {
         }
     }
 
+    /// Lines as servers write them, with a few bytes changed: what follows the template of the line before is read as if it were walked.
+    #[test]
+    fn lines_that_follow_agree_with_lines_that_are_walked(
+        values in proptest::collection::vec((text_value(), text_value(), 0_u32..1_000, text_value()), 1..4),
+        changes in changes(),
+    ) {
+        let lines = values.iter().map(|(a, c, number, last)| {
+            format!(r#"{{"a":"{a}","b":{{"c":"{c}"}},"a_longer_name_of_no_interest":"-","list":[{number}],"end":"{last}"}}"#).into_bytes()
+        });
+        let mut lines: Vec<Vec<u8>> = lines.collect();
+        for (line, place, byte) in changes {
+            let mut changed = lines[line % lines.len()].clone();
+            let place = place % changed.len();
+            changed[place] = byte;
+            lines.push(changed);
+        }
+        let mut used = scanner();
+        for line in &lines {
+            let mut new = scanner();
+            prop_assert_eq!(used.read::<4>(line), new.read::<4>(line));
+        }
+    }
+
     #[test]
     fn what_serde_accepts_is_accepted(line in "[{}\\[\\]:,\"a0.e\\\\ -]{0,24}") {
         let accepted = matches!(serde_json::from_str(&line), Ok(Json::Object(_)));
         prop_assert!(!accepted || scanner().read::<4>(line.as_bytes()).is_ok());
     }
+}
+
+/// The inside of a string, often longer than what is looked at in one go.
+fn text_value() -> impl Strategy<Value = String> {
+    prop_oneof!["[a-z /.]{0,70}", "-?", "[a-z]{0,20}(\\\\[\"\\\\n]|\\\\u00e9|\\\\x41){0,2}[a-z]{0,20}"]
 }
 
 fn changes() -> impl Strategy<Value = Vec<(usize, usize, u8)>> {
