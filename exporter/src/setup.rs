@@ -3,22 +3,25 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Formats, Input, Start};
+use crate::config::{self, Config, Formats, Input, Problem, Problems, Start};
 use crate::detectors::bot_latency;
 use crate::engine::{About, Engine, Setup, SourceSetup};
+use crate::enrichers::geoip::{self, GeoIp};
 use crate::formats::{self, Format, Options};
 use crate::http;
+use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::snapshot::{Section, Write};
 use crate::sources::file::FileSource;
 use crate::sources::{self, Saved};
-use crate::subject::TrustedProxies;
+use crate::subject::{Locate, TrustedProxies};
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
 pub const BUILD: [&str; 2] = [
@@ -120,6 +123,48 @@ fn pairing_key(config: &Config, saved: &BTreeMap<String, Section>) -> anyhow::Re
     }
     let key = random_key()?.to_vec();
     Ok((key.clone(), vec![Write::Put { section: PAIRING_KEY_SECTION.to_owned(), bytes: key }]))
+}
+
+/// Knows where addresses are, as configured. Opens the files that the configuration names.
+///
+/// # Errors
+///
+/// Every file that cannot be used, with its key.
+pub fn locator(config: &Config) -> Result<Arc<dyn Locate>, Problems> {
+    let settings = &config.enrichers.geoip;
+    if !settings.enabled {
+        return Ok(Arc::new(()));
+    }
+    let mut problems = Problems::default();
+    let mut geoip = GeoIp::default();
+    let files = [("country_file", &settings.country_file), ("asn_file", &settings.asn_file)];
+    for (key, file) in files.into_iter().filter_map(|(key, file)| Some((key, file.as_deref()?))) {
+        let opened = if key == "asn_file" { geoip.open_systems(file) } else { geoip.open_countries(file) };
+        if let Err(error) = opened {
+            problems.push(unusable(config, key, file, &error));
+        }
+    }
+    if problems.is_empty() { Ok(Arc::new(geoip)) } else { Err(problems) }
+}
+
+fn unusable(config: &Config, key: &str, file: &Path, error: &geoip::Error) -> Problem {
+    let remedy = "name a file in MaxMind's format (.mmdb) that this user may read, or leave it empty";
+    Problem {
+        file: config.file.clone(),
+        line: None,
+        key: format!("enrichers.geoip.{key}"),
+        what: format!("{} {error}", file.display()),
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// Who is never a candidate, as far as the configuration says; the surroundings come later.
+pub fn never_ban(config: &Config) -> NeverBan {
+    NeverBan::new(never_ban::Settings {
+        networks: config.policy.never_ban.networks.clone(),
+        trusted_proxies: config.web.trusted_proxies.clone(),
+        reverse_dns: config.policy.never_ban.reverse_dns,
+    })
 }
 
 /// How the server is to be run.
