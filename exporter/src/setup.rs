@@ -191,3 +191,49 @@ pub fn format(config: &Config, name: &str, timezone: Option<&str>, privacy: &Arc
     let Formats { nginx_json, custom } = &config.formats;
     formats::by_name(name, &Options { privacy: Arc::clone(privacy), zone, nginx_json, custom }).map_err(|problems| problems.join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hostwarden.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = config::load(Some(&file), []).unwrap();
+        Config { file: Some("hostwarden.toml".into()), ..config }
+    }
+
+    #[test]
+    fn places_are_looked_up_as_configured() {
+        let country = |text: &str| {
+            let located = locator(&config(text)).unwrap().locate("8.8.8.8".parse().unwrap());
+            located.country_or_unknown().to_owned()
+        };
+        assert_eq!(country(""), "US");
+        assert_eq!(country("[enrichers.geoip]\nenabled = false\ncountry_file = '/nowhere.mmdb'"), "ZZ");
+    }
+
+    #[test]
+    fn every_database_that_cannot_be_used_is_a_problem_of_its_key() {
+        let bad = config("[enrichers.geoip]\ncountry_file = '/nowhere.mmdb'\nasn_file = '/dev/null'");
+        let remedy = "name a file in MaxMind's format (.mmdb) that this user may read, or leave it empty";
+        let said = locator(&bad).err().unwrap().to_string();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].starts_with("hostwarden.toml: enrichers.geoip.country_file: /nowhere.mmdb cannot be read: "), "{said}");
+        assert!(lines[1].starts_with("hostwarden.toml: enrichers.geoip.asn_file: /dev/null is no "), "{said}");
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.ends_with(remedy)), "{said}");
+    }
+
+    #[test]
+    fn networks_of_the_configuration_are_left_alone() {
+        let text = "[web]\ntrusted_proxies = ['1.2.3.0/24']\n[policy.never_ban]\nnetworks = ['4.5.6.7', '2a00::1']";
+        let never_ban = never_ban(&config(text));
+        let reason = |address: &str| {
+            let client = crate::subject::Client::parse(address.as_bytes()).unwrap();
+            never_ban.reason(client, crate::event::Timestamp::default(), b"").map(|reason| reason.as_str())
+        };
+        assert_eq!(["1.2.3.4", "4.5.6.7", "4.5.6.8"].map(reason), [Some("trusted_proxy"), Some("configured"), None]);
+        assert_eq!(reason("2a00::ffff"), Some("configured"));
+    }
+}
