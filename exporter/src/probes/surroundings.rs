@@ -1,7 +1,7 @@
 //! What this machine is connected to, from the kernel's tables and resolv.conf: its own addresses, its gateways, its resolvers, and who
 //! has a connection to sshd. `policy::never_ban` decides what that means.
 //!
-//! Read from the files of /proc, which need no right, and stay those of the host in a container on the host's network.
+//! Read from files of /proc, which needs no right.
 
 use std::fs::File;
 use std::io::Read;
@@ -14,15 +14,20 @@ use crate::policy::never_ban::Surroundings;
 /// IPv6 lacks half of the files.
 pub fn read(root: &Path, ssh_ports: &[u16]) -> Surroundings {
     let text = |file: &str| head_of(&root.join(file));
-    let mut own = own_v4(&text("proc/net/fib_trie"));
-    own.extend(own_v6(&text("proc/net/if_inet6")));
-    let mut gateways = gateways_v4(&text("proc/net/route"));
-    gateways.extend(gateways_v6(&text("proc/net/ipv6_route")));
+    // In a container `proc/net` is the container's network; the first process' is the machine's, if the host's /proc is mounted.
+    let table = |name: &str| {
+        let of_machine = text(&format!("proc/1/net/{name}"));
+        if of_machine.is_empty() { text(&format!("proc/net/{name}")) } else { of_machine }
+    };
+    let mut own = own_v4(&table("fib_trie"));
+    own.extend(own_v6(&table("if_inet6")));
+    let mut gateways = gateways_v4(&table("route"));
+    gateways.extend(gateways_v6(&table("ipv6_route")));
     let mut resolvers = resolvers(&text("etc/resolv.conf"));
     // Behind systemd's own resolver stand the ones that it asks.
     resolvers.extend(self::resolvers(&text("run/systemd/resolve/resolv.conf")));
-    let mut ssh_peers = peers(&text("proc/net/tcp"), ssh_ports);
-    ssh_peers.extend(peers(&text("proc/net/tcp6"), ssh_ports));
+    let mut ssh_peers = peers(&table("tcp"), ssh_ports);
+    ssh_peers.extend(peers(&table("tcp6"), ssh_ports));
     Surroundings { own: distinct(own), gateways: distinct(gateways), resolvers: distinct(resolvers), ssh_peers: distinct(ssh_peers) }
 }
 
@@ -248,6 +253,9 @@ wg0\t00000000\t00000000\t0001\t0\t0\t200\t00000000\t0\t0\t0
         assert_eq!(shown(&seen.own), ["5.9.10.11", "127.0.0.1", "172.17.0.1"]);
         assert_eq!((shown(&seen.gateways), shown(&seen.resolvers)), (vec!["5.9.10.1".to_owned()], vec!["9.9.9.9".to_owned()]));
         assert_eq!(seen.ssh_peers.len(), 3);
+        std::fs::create_dir_all(root.path().join("proc/1/net")).unwrap();
+        std::fs::write(root.path().join("proc/1/net/route"), ROUTE.replace("010A0905", "020A0905")).unwrap();
+        assert_eq!(shown(&read(root.path(), &[22]).gateways), ["5.9.10.2"], "the machine's network, not the container's");
         assert_eq!(read(Path::new("/nowhere"), &[22]), Surroundings::default());
     }
 
