@@ -18,12 +18,16 @@ use tracing::{error, info, warn};
 use crate::batch::Batch;
 use crate::clock;
 use crate::config::Config;
-use crate::engine::{Action, Answer, Ask, Engine, ErrorView, Input, SourceView, Token};
+use crate::engine::{Action, Answer, Ask, DetectionSetup, Engine, ErrorView, Input, SourceView, Token};
 use crate::finding::Finding;
 use crate::http;
 use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
 use crate::snapshot::Write;
+use lookups::Lookups;
+
+mod lookups;
+
 use crate::sources::file::FileSource;
 use crate::sources::reader;
 use crate::sources::watch::Watch;
@@ -37,27 +41,27 @@ const QUESTIONS: usize = 64;
 const STOP_WITHIN: Duration = Duration::from_secs(5);
 
 /// Runs until a signal comes. Says on the log where it listens. Errors are those of the start; whatever happens later is weather.
-pub fn run(config: Config) -> anyhow::Result<()> {
+pub fn run(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(2)
+        .max_blocking_threads(4)
         .thread_keep_alive(Duration::from_secs(60))
         .build()
         .context("start the runtime")?;
-    let result = runtime.block_on(serve(config));
+    let result = runtime.block_on(serve(config, detection));
     // The reader may hang in a read of a dead network disk: it is not waited for.
     runtime.shutdown_background();
     result
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
     let server = http::bind(setup::server(&config)).await?;
     let opened = store::open(&config.state.dir, clock::now())?;
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files } = setup::build(&config, opened.sections, opened.set_aside.is_some())?;
+    let Parts { engine, files } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
     }
@@ -72,8 +76,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         drop(server_stops.wait_for(|stop| *stop).await);
     }));
 
-    let mut desk =
-        Desk { engine, store: Some(opened.store), committing: None, findings: Default::default(), asked: HashMap::new(), next_token: 0 };
+    let mut desk = Desk {
+        engine,
+        store: Some(opened.store),
+        committing: None,
+        findings: Default::default(),
+        lookups: Lookups::new(&config),
+        asked: HashMap::new(),
+        next_token: 0,
+    };
     desk.work(inbox, questions, stop_reader).await?;
 
     stop_server.send_replace(true);
@@ -99,6 +110,7 @@ struct Desk {
     committing: Option<JoinHandle<(Store, bool, Duration)>>,
     /// Found since the last commit began, and before it: people hear of a finding when it is saved, so that none is told twice.
     findings: [Vec<Finding>; 2],
+    lookups: Lookups,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -155,6 +167,7 @@ impl Desk {
                     }
                     None => anyhow::bail!("the reading thread ended unexpectedly"),
                 },
+                input = self.lookups.next() => input,
                 _ = tick.tick() => Input::Tick,
             };
             for action in self.engine.step(clock::now(), input) {
@@ -170,6 +183,7 @@ impl Desk {
         match action {
             Action::Commit(writes) => self.commit(writes),
             Action::Answer(token, answer) => self.answer(token, answer),
+            Action::Verify { client, address, bot } => self.lookups.verify(client, address, bot),
             Action::Finding(finding) => self.findings[0].push(finding),
             Action::ProxySuspected { source } => warn!(
                 source,

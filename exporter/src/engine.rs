@@ -5,6 +5,7 @@
 //! A page is answered only when the state that it shows has been saved, so that no crash can make a counter go back.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,9 +14,11 @@ use crate::event::Timestamp;
 use crate::finding::Finding;
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
+use crate::policy::good_bots::Bot;
+use crate::policy::never_ban::Surroundings;
 use crate::privacy::{Privacy, Seal};
 use crate::snapshot::{Section, Unchanged, Write, json};
-use crate::subject::TrustedProxies;
+use crate::subject::{Client, TrustedProxies};
 
 mod detection;
 mod findings;
@@ -78,6 +81,17 @@ pub enum Input {
         /// How long it took.
         took: Duration,
     },
+    /// What this machine is connected to now.
+    Surroundings(Surroundings),
+    /// The answer to [`Action::Verify`].
+    Verified {
+        /// Who was asked for.
+        client: Client,
+        /// Which bot it claims to be.
+        bot: &'static Bot,
+        /// Whether its name in the DNS proves it; `None`: the DNS could not be asked.
+        proven: Option<bool>,
+    },
     /// No more input will come: save what is left.
     Stop,
 }
@@ -126,6 +140,15 @@ pub enum Action {
     Answer(Token, Answer),
     /// Tell people.
     Finding(Finding),
+    /// Ask the DNS whether a client is the bot that it claims to be; [`Input::Verified`] must follow.
+    Verify {
+        /// The client.
+        client: Client,
+        /// Its address.
+        address: IpAddr,
+        /// The bot.
+        bot: &'static Bot,
+    },
     /// Tell the operator that a source's clients hide behind a proxy.
     ProxySuspected {
         /// The source.
@@ -219,6 +242,15 @@ impl Engine {
             Input::Tick => self.tick(now, &mut actions),
             Input::Ask(token, ask) => self.ask(now, token, ask, &mut actions),
             Input::Committed { ok, took } => self.committed(now, ok, took, &mut actions),
+            Input::Surroundings(seen) => self.shared.detection.never_ban.look_around(seen, now),
+            Input::Verified { client, bot, proven } => {
+                let never_ban = &mut self.shared.detection.never_ban;
+                match proven {
+                    Some(true) => never_ban.note_verified(client, bot, now),
+                    Some(false) => never_ban.note_refuted(client, now),
+                    None => never_ban.note_undecided(client, now),
+                }
+            }
             Input::Stop => {
                 self.stopping = true;
                 if self.committing.is_none() {

@@ -14,7 +14,7 @@
 //! number), [`finding`], [`snapshot`], [`formats`], [`detectors`], [`policy`] (whom nothing is
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
-//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`store`], [`http`], [`clock`] (the only one that asks for
+//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`clock`] (the only one that asks for
 //! the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them, [`cli`] is the commands.
 //!
 //! What each room may name is a table in `tests/rooms.rs`.
@@ -28,6 +28,7 @@ pub mod config;
 pub mod demo;
 pub mod detectors;
 pub mod engine;
+pub mod enrichers;
 pub mod event;
 pub mod finding;
 pub mod formats;
@@ -36,6 +37,7 @@ pub mod logging;
 pub mod metrics;
 pub mod policy;
 pub mod privacy;
+pub mod probes;
 pub mod setup;
 pub mod snapshot;
 pub mod sources;

@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Formats, Input, Start};
+use crate::config::{self, Config, Formats, Input, Problem, Problems, Start};
 use crate::detectors::{bot_latency, enumeration, slow_attacker, suspicion};
 use crate::engine::{About, DetectionSetup, Engine, Setup, SourceSetup};
+use crate::enrichers::geoip::{self, GeoIp};
 use crate::formats::{self, Format, Options};
 use crate::http;
 use crate::policy::never_ban::{self, NeverBan};
@@ -19,7 +21,7 @@ use crate::privacy::Privacy;
 use crate::snapshot::{Section, Write};
 use crate::sources::file::FileSource;
 use crate::sources::{self, Saved};
-use crate::subject::TrustedProxies;
+use crate::subject::{Locate, TrustedProxies};
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
 pub const BUILD: [&str; 2] = [
@@ -43,13 +45,12 @@ pub struct Parts {
 /// # Errors
 ///
 /// What is wrong with a format, or that there is no randomness to be had.
-pub fn build(config: &Config, saved: BTreeMap<String, Section>, set_aside: bool) -> anyhow::Result<Parts> {
+pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String, Section>, set_aside: bool) -> anyhow::Result<Parts> {
     let (key, first_writes) = pairing_key(config, &saved)?;
     let privacy = Arc::new(privacy(&config.privacy, &key));
     let sources = config.sources.iter().map(|source| self::source(config, source, &privacy)).collect::<Result<_, _>>();
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
-    let detection = detection(config);
     let engine = Engine::new(Setup { sources, proxies, privacy, detection, build: BUILD, saved, set_aside, first_writes });
     let files = config.sources.iter().enumerate();
     let files = files.map(|(index, source)| {
@@ -80,12 +81,16 @@ fn source(config: &Config, source: &config::Source, privacy: &Arc<Privacy>) -> R
 }
 
 /// What looks for attackers.
-pub fn detection(config: &Config) -> DetectionSetup {
+///
+/// # Errors
+///
+/// As [`locator`].
+pub fn detection(config: &Config) -> Result<DetectionSetup, Problems> {
     // Numbers were checked to be small.
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
     let size = |number: usize| NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN);
     let config::Detectors { suspicion, slow_attacker: slow, enumeration: links, .. } = &config.detectors;
-    DetectionSetup {
+    Ok(DetectionSetup {
         link_prefixes: config.web.link_prefixes.clone(),
         max_clients: size(suspicion.max_clients),
         scores: suspicion::Config {
@@ -109,9 +114,9 @@ pub fn detection(config: &Config) -> DetectionSetup {
             network_threshold: small(links.network_threshold),
             max_clients: size(links.max_clients),
         }),
-        never_ban: NeverBan::new(never_ban::Settings { trusted_proxies: config.web.trusted_proxies.clone(), ..Default::default() }),
-        locate: Arc::new(()),
-    }
+        never_ban: never_ban(config),
+        locate: locator(config)?,
+    })
 }
 
 /// What records of a format are about.
@@ -159,6 +164,48 @@ fn pairing_key(config: &Config, saved: &BTreeMap<String, Section>) -> anyhow::Re
     Ok((key.clone(), vec![Write::Put { section: PAIRING_KEY_SECTION.to_owned(), bytes: key }]))
 }
 
+/// Knows where addresses are, as configured. Opens the files that the configuration names.
+///
+/// # Errors
+///
+/// Every file that cannot be used, with its key.
+pub fn locator(config: &Config) -> Result<Arc<dyn Locate>, Problems> {
+    let settings = &config.enrichers.geoip;
+    if !settings.enabled {
+        return Ok(Arc::new(()));
+    }
+    let mut problems = Problems::default();
+    let mut geoip = GeoIp::default();
+    let files = [("country_file", &settings.country_file), ("asn_file", &settings.asn_file)];
+    for (key, file) in files.into_iter().filter_map(|(key, file)| Some((key, file.as_deref()?))) {
+        let opened = if key == "asn_file" { geoip.open_systems(file) } else { geoip.open_countries(file) };
+        if let Err(error) = opened {
+            problems.push(unusable(config, key, file, &error));
+        }
+    }
+    if problems.is_empty() { Ok(Arc::new(geoip)) } else { Err(problems) }
+}
+
+fn unusable(config: &Config, key: &str, file: &Path, error: &geoip::Error) -> Problem {
+    let remedy = "name a file in MaxMind's format (.mmdb) that this user may read, or leave it empty";
+    Problem {
+        file: config.file.clone(),
+        line: None,
+        key: format!("enrichers.geoip.{key}"),
+        what: format!("{} {error}", file.display()),
+        remedy: remedy.to_owned(),
+    }
+}
+
+/// Who is never a candidate, as far as the configuration says; the surroundings come later.
+pub fn never_ban(config: &Config) -> NeverBan {
+    NeverBan::new(never_ban::Settings {
+        networks: config.policy.never_ban.networks.clone(),
+        trusted_proxies: config.web.trusted_proxies.clone(),
+        reverse_dns: config.policy.never_ban.reverse_dns,
+    })
+}
+
 /// How the server is to be run.
 pub fn server(config: &Config) -> http::Config {
     http::Config {
@@ -182,4 +229,50 @@ pub fn format(config: &Config, name: &str, timezone: Option<&str>, privacy: &Arc
     };
     let Formats { nginx_json, custom } = &config.formats;
     formats::by_name(name, &Options { privacy: Arc::clone(privacy), zone, nginx_json, custom }).map_err(|problems| problems.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("hostwarden.toml");
+        std::fs::write(&file, text).unwrap();
+        let config = config::load(Some(&file), []).unwrap();
+        Config { file: Some("hostwarden.toml".into()), ..config }
+    }
+
+    #[test]
+    fn places_are_looked_up_as_configured() {
+        let country = |text: &str| {
+            let located = locator(&config(text)).unwrap().locate("8.8.8.8".parse().unwrap());
+            located.country_or_unknown().to_owned()
+        };
+        assert_eq!(country(""), "US");
+        assert_eq!(country("[enrichers.geoip]\nenabled = false\ncountry_file = '/nowhere.mmdb'"), "ZZ");
+    }
+
+    #[test]
+    fn every_database_that_cannot_be_used_is_a_problem_of_its_key() {
+        let bad = config("[enrichers.geoip]\ncountry_file = '/nowhere.mmdb'\nasn_file = '/dev/null'");
+        let remedy = "name a file in MaxMind's format (.mmdb) that this user may read, or leave it empty";
+        let said = locator(&bad).err().unwrap().to_string();
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(lines[0].starts_with("hostwarden.toml: enrichers.geoip.country_file: /nowhere.mmdb cannot be read: "), "{said}");
+        assert!(lines[1].starts_with("hostwarden.toml: enrichers.geoip.asn_file: /dev/null is no "), "{said}");
+        assert!(lines.len() == 2 && lines.iter().all(|line| line.ends_with(remedy)), "{said}");
+    }
+
+    #[test]
+    fn networks_of_the_configuration_are_left_alone() {
+        let text = "[web]\ntrusted_proxies = ['1.2.3.0/24']\n[policy.never_ban]\nnetworks = ['4.5.6.7', '2a00::1']";
+        let never_ban = never_ban(&config(text));
+        let reason = |address: &str| {
+            let client = crate::subject::Client::parse(address.as_bytes()).unwrap();
+            never_ban.reason(client, crate::event::Timestamp::default(), b"").map(|reason| reason.as_str())
+        };
+        assert_eq!(["1.2.3.4", "4.5.6.7", "4.5.6.8"].map(reason), [Some("trusted_proxy"), Some("configured"), None]);
+        assert_eq!(reason("2a00::ffff"), Some("configured"));
+    }
 }

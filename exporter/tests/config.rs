@@ -148,6 +148,9 @@ fn values_mean_what_was_written() {
     assert_eq!(config.formats.custom["mybot"].line, r"^(?P<time>\S+) (?P<message>.*)$");
     assert_eq!(config.detectors.bot_latency.forget_after_secs, 7200);
     assert!(!config.detectors.bot_errors.enabled);
+    assert_eq!(config.policy.never_ban.networks[1], "2001:db8::7/128".parse().unwrap());
+    assert_eq!((config.policy.never_ban.ssh_ports.as_slice(), config.policy.never_ban.reverse_dns), ([22, 2222].as_slice(), false));
+    assert_eq!(config.enrichers.geoip.asn_file.as_deref(), Some(Path::new("/srv/geoip/asn.mmdb")));
 }
 
 #[test]

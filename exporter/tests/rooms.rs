@@ -97,10 +97,14 @@ const ROOMS: &[Room] = &[
     ),
     edge(
         "probes",
-        &["clock", "event"],
+        &["clock", "event", "policy"],
         &["bollard", "procfs", "rustix", "serde", "serde_json", "sysinfo", "thiserror", "tiberius", "tokio", "tracing"],
     ),
-    edge("enrichers", &["clock", "event", "finding"], &["maxminddb", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
+    edge(
+        "enrichers",
+        &["clock", "event", "finding", "subject"],
+        &["dns_lookup", "maxminddb", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"],
+    ),
     edge("notifiers", &["clock", "event", "finding"], &["reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("enforcers", &["clock", "event", "subject"], &["ipnet", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),

@@ -11,6 +11,7 @@ use super::{Failure, random_salt};
 use crate::config::{Config, Input, Secret, Source, Start};
 use crate::demo::LogFiles;
 use crate::event::Timestamp;
+use crate::setup;
 use crate::workload::{Lines, Workload};
 use crate::{app, clock, logging};
 
@@ -62,7 +63,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
             }
         }
     });
-    app::run(config)?;
+    let detection = setup::detection(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
+    app::run(config, detection)?;
     Ok(())
 }
 

@@ -92,11 +92,15 @@ pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine
         about: setup::about(config, format),
     };
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
+    let mut offline = config.clone();
+    // No network: who claims to be a bot is not asked for.
+    offline.policy.never_ban.reverse_dns = false;
+    let detection = setup::detection(&offline).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
     Ok(Engine::new(Setup {
         sources: vec![source],
         proxies,
         privacy,
-        detection: setup::detection(config),
+        detection,
         build: setup::BUILD,
         saved: Default::default(),
         set_aside: false,

@@ -6,7 +6,7 @@ use tracing::info;
 
 use super::Failure;
 use crate::config::{Config, Input, Source, Start};
-use crate::{app, logging};
+use crate::{app, logging, setup};
 
 /// Where the usual logs are, the source's name, and the format that they have.
 const USUAL: [(&str, &str, &str); 1] = [("web", "/var/log/nginx/*access.log", "nginx_combined")];
@@ -19,7 +19,8 @@ pub(super) fn run(mut config: Config) -> Result<(), Failure> {
     if config.sources.is_empty() {
         config.sources = usual_sources();
     }
-    app::run(config)?;
+    let detection = setup::detection(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
+    app::run(config, detection)?;
     Ok(())
 }
 

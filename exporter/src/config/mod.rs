@@ -55,6 +55,10 @@ pub struct Config {
     pub formats: Formats,
     /// What looks at the events.
     pub detectors: Detectors,
+    /// What is looked up about clients.
+    pub enrichers: Enrichers,
+    /// What becomes of a finding.
+    pub policy: Policy,
     /// Our own log.
     pub log: Log,
 }
@@ -246,6 +250,42 @@ pub struct BotErrors {
     pub enabled: bool,
     /// The most kinds remembered.
     pub max_kinds: usize,
+}
+
+/// What is looked up about clients.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enrichers {
+    /// Country and autonomous system of an address.
+    pub geoip: GeoIp,
+}
+
+/// Country and autonomous system of an address, from databases on this machine.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GeoIp {
+    /// Whether it is asked.
+    pub enabled: bool,
+    /// A database of countries in MaxMind's format; `None`: the built-in one.
+    pub country_file: Option<PathBuf>,
+    /// A database of autonomous systems in MaxMind's format; `None`: they stay unknown.
+    pub asn_file: Option<PathBuf>,
+}
+
+/// What becomes of a finding.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Who is never held to be an attacker.
+    pub never_ban: NeverBan,
+}
+
+/// Who is never held to be an attacker, besides those that are found out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NeverBan {
+    /// Networks that are left alone.
+    pub networks: Vec<IpNet>,
+    /// Whether the DNS is asked about claims of bots.
+    pub reverse_dns: bool,
+    /// Ports that sshd listens on.
+    pub ssh_ports: Vec<u16>,
 }
 
 /// Our own log.

@@ -38,6 +38,11 @@ pub(super) fn network(text: &str) -> Result<IpNet, Wrong> {
     }
 }
 
+/// A port that something can listen on.
+pub(super) fn port(text: &str) -> Result<u16, Wrong> {
+    text.parse().ok().filter(|port| *port != 0).ok_or_else(|| wrong(text, "is no port", "write a number from 1 to 65535"))
+}
+
 /// A host name, in lower case.
 pub(super) fn site(text: &str) -> Result<String, Wrong> {
     let name = text.to_lowercase();

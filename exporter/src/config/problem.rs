@@ -69,7 +69,8 @@ impl Problems {
         self.list.len() >= MAX_PROBLEMS
     }
 
-    pub(super) fn push(&mut self, problem: Problem) {
+    /// One more.
+    pub fn push(&mut self, problem: Problem) {
         if self.is_full() {
             self.more += 1;
         } else {

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 
 use super::checks;
 use super::lists::ListOf;
-use super::parse::{directory, file, likely_address, listen_address, network, not_empty, path_prefix, site};
+use super::parse::{directory, file, likely_address, listen_address, network, not_empty, path_prefix, port, site};
 use super::secrets::Names;
 use super::section::Section;
 use super::{
-    BotErrors, BotLatency, Config, Detectors, Enumeration, Formats, Log, LogFormat, MAX_SITES, Privacy, Server, SlowAttacker, State,
-    Suspicion, Web, sources,
+    BotErrors, BotLatency, Config, Detectors, Enrichers, Enumeration, Formats, GeoIp, Log, LogFormat, MAX_SITES, NeverBan, Policy, Privacy,
+    Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
 use crate::formats::nginx_json::Fields;
@@ -36,6 +36,12 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     });
     sources::check_formats(root.reader, &mut sources, &formats.custom);
     let detectors = root.section("detectors", "What looks at the events.", detectors);
+    let enrichers = root.section("enrichers", "What is looked up about clients.", |enrichers| Enrichers {
+        geoip: enrichers.section("geoip", "Country and autonomous system of an address, from databases on this machine.", geoip),
+    });
+    let policy = root.section("policy", "What becomes of a finding.", |policy| Policy {
+        never_ban: policy.section("never_ban", "Who is never held to be an attacker, besides those found out by itself.", never_ban),
+    });
     let log = root.section("log", "Hostwarden's own log, on standard error.", |log| {
         let levels = ["info", "error", "warn", "debug", "trace"].map(|level| (level, level));
         Log {
@@ -52,6 +58,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         sources: sources.into_iter().map(|(_, source)| source).collect(),
         formats,
         detectors,
+        enrichers,
+        policy,
         log,
     }
 }
@@ -77,7 +85,7 @@ fn json_fields(fields: &mut Section<'_, '_>) -> Fields {
 }
 
 fn server(server: &mut Section<'_, '_>) -> Server {
-    let kind = ListOf { default: &["127.0.0.1:9780"], example: &["127.0.0.1:9780"], max: 16, is_required: true };
+    let kind = ListOf { default: &["127.0.0.1:9780"], example: &["127.0.0.1:9780"], max: 16, is_required: true, of_numbers: false };
     let doc = "Addresses to serve on. Beyond loopback, a token is required.";
     let likely = RefCell::new(Vec::new());
     let parse = |text: &str| listen_address(text).inspect_err(|_| likely.borrow_mut().extend(likely_address(text)));
@@ -113,10 +121,11 @@ fn privacy(privacy: &mut Section<'_, '_>) -> Privacy {
 }
 
 fn web(web: &mut Section<'_, '_>) -> Web {
-    let kind = ListOf { default: &[], example: &["172.16.0.0/12"], max: 1024, is_required: false };
+    let kind = ListOf { default: &[], example: &["172.16.0.0/12"], max: 1024, is_required: false, of_numbers: false };
     let doc = "Networks of proxies whose X-Forwarded-For is believed.";
     let trusted_proxies = web.list("trusted_proxies", &kind, doc, network).into_iter().map(|(network, _)| network).collect();
-    let kind = ListOf { default: &[], example: &["example.org", "shop.example.org"], max: MAX_SITES, is_required: false };
+    let kind =
+        ListOf { default: &[], example: &["example.org", "shop.example.org"], max: MAX_SITES, is_required: false, of_numbers: false };
     let doc = "Known host names, without port; all others are counted as \"other\".";
     let mut sites: Vec<String> = Vec::new();
     for (site, place) in web.list("sites", &kind, doc, site) {
@@ -126,7 +135,13 @@ fn web(web: &mut Section<'_, '_>) -> Web {
             sites.push(site);
         }
     }
-    let kind = ListOf { default: &["/menu/", "/pago/", "/t/"], example: &["/menu/", "/pago/", "/t/"], max: 32, is_required: false };
+    let kind = ListOf {
+        default: &["/menu/", "/pago/", "/t/"],
+        example: &["/menu/", "/pago/", "/t/"],
+        max: 32,
+        is_required: false,
+        of_numbers: false,
+    };
     let doc = "Beginnings of paths whose next segment is a link that people get one at a time: opening many is guessing.";
     let link_prefixes = web.list("link_prefixes", &kind, doc, path_prefix).into_iter().map(|(prefix, _)| prefix).collect();
     Web { trusted_proxies, sites, link_prefixes }
@@ -201,4 +216,35 @@ fn enumeration(links: &mut Section<'_, '_>) -> Enumeration {
         ),
         max_clients: links.size("max_clients", 8_192, 64..=262_144, "The most clients, and the most networks, remembered."),
     }
+}
+
+fn geoip(geoip: &mut Section<'_, '_>) -> GeoIp {
+    GeoIp {
+        enabled: geoip.flag("enabled", true, "Whether it is asked."),
+        country_file: geoip.optional(
+            "country_file",
+            "/usr/share/GeoIP/GeoLite2-Country.mmdb",
+            "A database of countries in MaxMind's format, instead of the built-in one. Held in memory as a whole.",
+            file,
+        ),
+        asn_file: geoip.optional(
+            "asn_file",
+            "/usr/share/GeoIP/GeoLite2-ASN.mmdb",
+            "A database of autonomous systems in MaxMind's format; none is built in. Held in memory as a whole.",
+            file,
+        ),
+    }
+}
+
+fn never_ban(never_ban: &mut Section<'_, '_>) -> NeverBan {
+    let kind = ListOf { default: &[], example: &["198.51.100.0/24"], max: 1024, is_required: false, of_numbers: false };
+    let doc = "Networks that are left alone: your office, your own monitors, this machine's address behind a NAT. Of IPv6, whole /64s.";
+    let networks = never_ban.list("networks", &kind, doc, network).into_iter().map(|(network, _)| network).collect();
+    let doc = "Whether the DNS is asked who claims to be a search engine's bot, once something speaks against it. \
+               The resolver then learns its address.";
+    let reverse_dns = never_ban.flag("reverse_dns", true, doc);
+    let kind = ListOf { default: &["22"], example: &["22", "2222"], max: 16, is_required: false, of_numbers: true };
+    let doc = "Ports that sshd listens on: who has a session open there is left alone.";
+    let ssh_ports = never_ban.list("ssh_ports", &kind, doc, port).into_iter().map(|(port, _)| port).collect();
+    NeverBan { networks, reverse_dns, ssh_ports }
 }

@@ -43,12 +43,28 @@ impl Config {
         let switches = [("bot_latency", self.detectors.bot_latency.enabled), ("bot_errors", self.detectors.bot_errors.enabled)];
         let on: Vec<&str> = switches.iter().filter(|(_, enabled)| *enabled).map(|(name, _)| *name).collect();
         line("detectors", if on.is_empty() { "none".to_owned() } else { on.join(", ") });
+        line("places", self.places_words());
+        let left_alone = &self.policy.never_ban;
+        if !left_alone.networks.is_empty() {
+            let networks: Vec<String> = left_alone.networks.iter().map(ToString::to_string).collect();
+            line("never", networks.join(", "));
+        }
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
         };
         line("log", format!("{format}, {} and above", self.log.level));
         out
+    }
+
+    fn places_words(&self) -> String {
+        let geoip = &self.enrichers.geoip;
+        if !geoip.enabled {
+            return "not looked up".to_owned();
+        }
+        let country = geoip.country_file.as_ref().map_or("the built-in database".to_owned(), |file| file.display().to_string());
+        let asn = geoip.asn_file.as_ref().map_or("unknown".to_owned(), |file| file.display().to_string());
+        format!("countries: {country}; autonomous systems: {asn}")
     }
 
     fn privacy_words(&self) -> String {

@@ -71,6 +71,15 @@ pub(super) struct Detection {
     pub(super) findings: Findings,
 }
 
+/// Who did something, by its own word and by the log's.
+#[derive(Clone, Copy, Default)]
+pub(super) struct By<'a> {
+    /// Its user agent.
+    pub(super) agent: &'a [u8],
+    /// Its address as logged.
+    pub(super) address: &'a [u8],
+}
+
 /// Everything around an event that is not the event.
 pub(super) struct Context<'e> {
     pub(super) now: Timestamp,
@@ -115,25 +124,28 @@ impl Detection {
             return Judgement::default();
         }
         let is_strong = class.is_some_and(AttackClass::is_strong);
-        let Some(client) = Client::parse(context.proxies.client(request)) else { return Judgement { class, is_attackers: is_strong } };
+        let by = By { agent: request.user_agent, address: context.proxies.client(request) };
+        let Some(client) = Client::parse(by.address) else { return Judgement { class, is_attackers: is_strong } };
         if let Some(suspect) = self.suspects.get_mut(client) {
             suspect.requests = suspect.requests.saturating_add(1);
         }
         if let Some(attack) = attack {
-            self.attack(at, context, client, request, attack, http);
+            self.attack(at, context, client, by, request, attack, http);
         }
         if let Some(link) = link {
-            self.link_opened(at, context, client, request, link);
+            self.link_opened(at, context, client, by, link);
         }
         let is_suspicious = self.suspects.get(client).is_some_and(|suspect| self.suspicion.is_suspicious(suspect, at));
         Judgement { class, is_attackers: is_strong || is_suspicious }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "each is another owner's")]
     fn attack(
         &mut self,
         at: Timestamp,
         context: &mut Context<'_>,
         client: Client,
+        by: By<'_>,
         request: &HttpRequest<'_>,
         attack: Attack,
         http: &mut Http,
@@ -142,7 +154,7 @@ impl Detection {
         // An odd status alone says nothing about who has nothing else against it.
         if class == AttackClass::Suspicious {
             if self.suspects.get(client).is_some() {
-                self.deed(at, context, client, Deed { kind: Kind::Web(class), what: hash(request.target), times: 1 }, request.user_agent);
+                self.deed(at, context, client, Deed { kind: Kind::Web(class), what: hash(request.target), times: 1 }, by);
             }
             return;
         }
@@ -157,7 +169,7 @@ impl Detection {
         let place = Place { source: context.source, site: http.site_name(request.host), client, country };
         let is_new = self.is_new(client, &deed);
         self.ledger.add(at, &place, request, attack, is_new, context.privacy);
-        self.deed(at, context, client, deed, request.user_agent);
+        self.deed(at, context, client, deed, by);
     }
 
     fn is_new(&self, client: Client, deed: &Deed) -> bool {
@@ -165,34 +177,34 @@ impl Detection {
     }
 
     /// Holds something against a client, and tells what comes of it.
-    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, agent: &[u8]) {
+    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, by: By<'_>) {
         let Some((suspect, is_new)) = self.suspects.note(at, client, deed) else { return };
         self.suspicion.calm(at, suspect);
         self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
         let slow = self.slow_attacker.as_mut().filter(|_| deed.kind.is_strong()).and_then(|slow| slow.judge(at, client, suspect));
         let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect) } else { None };
         if let Some(found) = score
-            && self.tell(context, found, agent)
+            && self.tell(context, found, by)
             && let Some(suspect) = self.suspects.get_mut(client)
         {
             self.suspicion.told(at, suspect);
         }
         if let Some(found) = slow
-            && self.tell(context, found, agent)
+            && self.tell(context, found, by)
             && let (Some(suspect), Some(slow)) = (self.suspects.get_mut(client), &mut self.slow_attacker)
         {
             slow.strike(at, client, suspect);
         }
     }
 
-    fn link_opened(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, request: &HttpRequest<'_>, link: Link) {
+    fn link_opened(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, by: By<'_>, link: Link) {
         let Some(found) = self.enumeration.as_mut().and_then(|enumeration| enumeration.open(at, client, link)) else { return };
         let scope = if matches!(found.about, About::Client(_)) { Scope::Client } else { Scope::Network };
-        if self.tell(context, found, request.user_agent) {
+        if self.tell(context, found, by) {
             self.attacks.enumeration(scope);
             if scope == Scope::Client {
                 let deed = Deed { kind: Kind::Enumeration, what: u64::from(link.hash), times: 1 };
-                self.deed(at, context, client, deed, request.user_agent);
+                self.deed(at, context, client, deed, by);
             }
         }
     }
@@ -217,12 +229,18 @@ impl Detection {
     }
 
     /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
-    pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, agent: &[u8]) -> bool {
-        if let About::Client(client) = found.about
-            && let Some(reason) = self.never_ban.reason(client, context.now, agent).filter(|reason| !reason.may_be_told_of())
-        {
-            self.attacks.never_ban(reason.as_str());
-            return false;
+    pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, by: By<'_>) -> bool {
+        if let About::Client(client) = found.about {
+            if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
+                self.attacks.never_ban(reason.as_str());
+                return false;
+            }
+            // Who claims to be a good bot is asked for first; what it does next is told when the answer is in.
+            if let Some(bot) = self.never_ban.to_verify(client, context.now, by.agent) {
+                let address = std::str::from_utf8(by.address).ok().and_then(|text| text.parse().ok());
+                context.actions.push(Action::Verify { client, address: address.unwrap_or(client.address()), bot });
+                return false;
+            }
         }
         let (address, client) = match found.about {
             About::Client(client) => (client.address(), shown(client, context.privacy)),

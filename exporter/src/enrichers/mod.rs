@@ -1,0 +1,4 @@
+//! What is found out about a client beyond the logs: where it is ([`geoip`]) and what its name proves ([`reverse_dns`]).
+
+pub mod geoip;
+pub mod reverse_dns;

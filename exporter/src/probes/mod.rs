@@ -1,0 +1,3 @@
+//! What is looked at on the machine itself, beside its logs: so far [`surroundings`].
+
+pub mod surroundings;
