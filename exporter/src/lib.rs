@@ -11,7 +11,7 @@
 //! # The rooms
 //!
 //! Pure, without I/O, clock or async: [`event`], [`batch`], [`subject`] (who it is about), [`privacy`] (the only place that sees a phone
-//! number), [`finding`], [`snapshot`], [`formats`], [`detectors`], [`metrics`], [`engine`], [`workload`] (made-up logs).
+//! number), [`finding`], [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
 //! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`store`], [`http`], [`clock`] (the only one that asks for
 //! the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them, [`cli`] is the commands.

@@ -16,7 +16,10 @@ pub(super) fn find(text: &[u8]) -> Option<&'static Rule> {
     if has(b"${jndi:") || has(b"jndi:ldap") || has(b"jndi:dns") || has(b"jndi:rmi") {
         return Some(&JNDI);
     }
-    [&b"${env:"[..], b"${sys:", b"${java:", b"${ctx:", b"${lower:", b"${upper:", b"${hostname}", b"${::-", b"${k8s:", b"${docker:"].iter().any(|lookup| has(lookup)).then_some(&LOOKUP)
+    [&b"${env:"[..], b"${sys:", b"${java:", b"${ctx:", b"${lower:", b"${upper:", b"${hostname}", b"${::-", b"${k8s:", b"${docker:"]
+        .iter()
+        .any(|lookup| has(lookup))
+        .then_some(&LOOKUP)
 }
 
 /// Innermost lookups that only stand for letters are replaced by them.

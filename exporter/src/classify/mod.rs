@@ -113,7 +113,7 @@ impl Classifier {
 
     fn judge(&mut self, request: &HttpRequest<'_>, in_body: Option<Attack>) -> Option<Attack> {
         let (method, target) = protocols::request_line(request.method, request.target);
-        let refused = request.status >= 400;
+        let refused = (400..500).contains(&request.status);
         let verdict = self.target(target, refused);
         let mut attack = stronger(in_body, verdict.always);
         if refused {
@@ -152,7 +152,7 @@ impl Classifier {
             agent,
             |_| true,
             || {
-                let tool = (agents.kind(agent) == AgentKind::AttackTool).then(|| TOOL.at(Place::UserAgent));
+                let tool = agents.is_attack_tool(agent).then(|| TOOL.at(Place::UserAgent));
                 let inside = if values.is_odd_header(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
                 Agent { attack: stronger(inside, tool) }
             },
@@ -169,7 +169,9 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     let ups = normalise::resolve(decoded, resolved);
     let by_name = paths.find(resolved);
     let own_files = status::holds_own_files(resolved);
-    let at = |rule: Option<&'static Rule>| rule.filter(|rule| !(own_files && rule.class == AttackClass::ConfigProbe)).map(|rule| rule.at(Place::Path));
+    let at = |rule: Option<&'static Rule>| {
+        rule.filter(|rule| !(own_files && rule.class == AttackClass::ConfigProbe)).map(|rule| rule.at(Place::Path))
+    };
     let mut always = stronger(at(by_name.always), climbing(ups, effort));
     // Codes and names in the path are values too, as applications route by them.
     if decoded.iter().any(|&byte| values::is_telling_in_path(byte)) || effort.rounds > 1 || ups.ups > 0 {

@@ -40,7 +40,9 @@ pub(super) fn find(request: &HttpRequest<'_>, method: &[u8], target: &[u8]) -> O
     } else {
         match method {
             b"PRI" => Some(&HTTP2),
-            b"SSTP_DUPLEX_POST" | b"RDG_OUT_DATA" | b"DESCRIBE" | b"TRACK" | b"DEBUG" | b"HELP" | b"STATS" | b"EHLO" | b"HELO" => Some(&PROBE),
+            b"SSTP_DUPLEX_POST" | b"RDG_OUT_DATA" | b"DESCRIBE" | b"TRACK" | b"DEBUG" | b"HELP" | b"STATS" | b"EHLO" | b"HELO" => {
+                Some(&PROBE)
+            }
             _ => None,
         }
     };
@@ -55,8 +57,17 @@ fn other_protocol(text: &[u8]) -> Option<&'static Rule> {
         _ if text.starts_with(b"SSH-") => Some(&SSH),
         _ if has(b"mstshash=") || text.starts_with(b"\x03\x00\x00") => Some(&RDP),
         _ if text.starts_with(b"PRI *") => Some(&HTTP2),
-        _ if text.starts_with(b"MGLNDD_") || text.starts_with(b"GIOP") || text.starts_with(b"JRMI") || text.starts_with(b"OPTIONS sip") || has(b"jsonrpc") || has(b"SMBr") || has(b"random1random2") => Some(&PROBE),
-        _ if text.iter().any(|&byte| byte < 0x20 || byte >= 0x80) => Some(&BINARY),
+        _ if text.starts_with(b"MGLNDD_")
+            || text.starts_with(b"GIOP")
+            || text.starts_with(b"JRMI")
+            || text.starts_with(b"OPTIONS sip")
+            || has(b"jsonrpc")
+            || has(b"SMBr")
+            || has(b"random1random2") =>
+        {
+            Some(&PROBE)
+        }
+        _ if text.iter().any(|byte| !(0x20..0x80).contains(byte)) => Some(&BINARY),
         _ => None,
     }
 }

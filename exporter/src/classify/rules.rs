@@ -63,8 +63,13 @@ pub(super) struct Signatures {
 impl Signatures {
     /// Compiles the tables. A pattern that is no expression would leave the set empty: a test looks at each.
     pub(super) fn new(tables: &[&'static [Signature]]) -> Self {
-        let all = || tables.iter().flat_map(|table| table.iter()).flat_map(|one| one.patterns.iter().map(move |pattern| (*pattern, &one.rule)));
-        let compiled = RegexSetBuilder::new(all().map(|(pattern, _)| pattern)).unicode(false).dot_matches_new_line(true).dfa_size_limit(8 << 20).build();
+        let all =
+            || tables.iter().flat_map(|table| table.iter()).flat_map(|one| one.patterns.iter().map(move |pattern| (*pattern, &one.rule)));
+        let compiled = RegexSetBuilder::new(all().map(|(pattern, _)| pattern))
+            .unicode(false)
+            .dot_matches_new_line(true)
+            .dfa_size_limit(8 << 20)
+            .build();
         let rules = all().map(|(_, rule)| rule).collect();
         compiled.map_or_else(|_| Self { set: RegexSet::empty(), rules: Vec::new() }, |set| Self { set, rules })
     }

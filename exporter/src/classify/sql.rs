@@ -3,11 +3,13 @@
 
 use super::rules::{Rule, rule};
 
-static CONDITION: Rule = rule!(SqlInjection, "SQL condition", "Tried to change a database query with a condition that is always true or false");
+static CONDITION: Rule =
+    rule!(SqlInjection, "SQL condition", "Tried to change a database query with a condition that is always true or false");
 static UNION: Rule = rule!(SqlInjection, "SQL UNION SELECT", "Tried to read other tables through a database query");
 static SUBQUERY: Rule = rule!(SqlInjection, "SQL subquery", "Tried to slip a query of its own into a database query");
 static STACKED: Rule = rule!(SqlInjection, "SQL statement after another", "Tried to run a database statement of its own");
-static FUNCTION: Rule = rule!(SqlInjection, "SQL function", "Tried to make the database wait, fail or read files, to learn from how it answers");
+static FUNCTION: Rule =
+    rule!(SqlInjection, "SQL function", "Tried to make the database wait, fail or read files, to learn from how it answers");
 static COMMENT: Rule = rule!(SqlInjection, "SQL comment after a quote", "Tried to cut off the rest of a database query");
 static ORDER: Rule = rule!(SqlInjection, "SQL ORDER BY after a value", "Tried to count the columns of a database query");
 static CATALOGUE: Rule = rule!(SqlInjection, "SQL catalogue", "Tried to read the list of tables in a database");
@@ -61,7 +63,7 @@ fn at_token(tokens: &[Token<'_>], at: usize, odd_quotes: bool) -> Option<&'stati
     match token.kind {
         Kind::Semicolon => stacked(tokens, at).then_some(&STACKED),
         Kind::Comment => ends_after_quote(tokens, at).then_some(&COMMENT),
-        Kind::Logic => after_value(before) .then(|| condition(tokens, at, odd_quotes)).flatten(),
+        Kind::Logic => after_value(before).then(|| condition(tokens, at, odd_quotes)).flatten(),
         Kind::Variable => (token.text.starts_with(b"@@") && token.text.len() > 4).then_some(&FUNCTION),
         Kind::Open if tokens.get(at + 1).is_some_and(|next| next.is(b"select")) => selects(tokens, at + 2, true).then_some(&SUBQUERY),
         Kind::Word => at_word(tokens, at, before, odd_quotes),
@@ -81,7 +83,10 @@ fn at_word(tokens: &[Token<'_>], at: usize, before: Option<Token<'_>>, odd_quote
         }
         b"union" => {
             let mut select = at + 1;
-            while tokens.get(select).is_some_and(|token| token.kind == Kind::Open || matches!(token.text, b"all" | b"distinct" | b"distinctrow")) {
+            while tokens
+                .get(select)
+                .is_some_and(|token| token.kind == Kind::Open || matches!(token.text, b"all" | b"distinct" | b"distinctrow"))
+            {
                 select += 1;
             }
             let select_follows = tokens.get(select).is_some_and(|token| token.is(b"select"));
@@ -102,12 +107,16 @@ fn at_word(tokens: &[Token<'_>], at: usize, before: Option<Token<'_>>, odd_quote
         b"procedure" if next_is(1, &[b"analyse"]) => Some(&FUNCTION),
         b"exec" | b"execute" if after(1).is_some_and(|next| is_system_procedure(next.text)) => Some(&STACKED),
         b"declare" if after(1).is_some_and(|next| next.kind == Kind::Variable) => Some(&STACKED),
-        b"insert" if next_is(1, &[b"into"]) && tokens.iter().skip(at + 2).any(|token| token.is(b"values") || token.is(b"select")) => Some(&STACKED),
+        b"insert" if next_is(1, &[b"into"]) && tokens.iter().skip(at + 2).any(|token| token.is(b"values") || token.is(b"select")) => {
+            Some(&STACKED)
+        }
         b"in" if next_is(1, &[b"boolean"]) && next_is(2, &[b"mode"]) => Some(&CONDITION),
         word if is_system_procedure(word) => Some(&STACKED),
         word if is_catalogue(word) => Some(&CATALOGUE),
         word if called && is_telling_function(word) => Some(&FUNCTION),
-        b"sleep" | b"if" | b"iif" | b"ascii" | b"ord" if called && after(2).is_some_and(|inner| matches!(inner.kind, Kind::Number | Kind::Open | Kind::Quote)) => {
+        b"sleep" | b"if" | b"iif" | b"ascii" | b"ord"
+            if called && after(2).is_some_and(|inner| matches!(inner.kind, Kind::Number | Kind::Open | Kind::Quote)) =>
+        {
             let alone = tokens[at].is(b"sleep") && after(2).is_some_and(|inner| inner.kind == Kind::Number) && before.is_none();
             (alone || before.is_some_and(|token| in_query(tokens, token)) && after_value_or_logic(before)).then_some(&FUNCTION)
         }
@@ -116,7 +125,12 @@ fn at_word(tokens: &[Token<'_>], at: usize, before: Option<Token<'_>>, odd_quote
             let beside = before.is_some_and(|token| token.is(b"||") || token.is(b"+"));
             (joined || beside).then_some(&FUNCTION)
         }
-        b"concat" | b"concat_ws" | b"group_concat" if called && tokens.iter().skip(at).any(|token| token.text.starts_with(b"0x") || token.text.starts_with(b"@@") || token.is(b"select") || token.is(b"from")) => {
+        b"concat" | b"concat_ws" | b"group_concat"
+            if called
+                && tokens.iter().skip(at).any(|token| {
+                    token.text.starts_with(b"0x") || token.text.starts_with(b"@@") || token.is(b"select") || token.is(b"from")
+                }) =>
+        {
             Some(&FUNCTION)
         }
         _ => None,
@@ -125,7 +139,9 @@ fn at_word(tokens: &[Token<'_>], at: usize, before: Option<Token<'_>>, odd_quote
 
 /// `before` ends a value: what follows is outside of the place that the page meant it for.
 fn after_value(before: Option<Token<'_>>) -> bool {
-    before.is_none_or(|token| matches!(token.kind, Kind::Quote | Kind::Number | Kind::Close | Kind::Comment | Kind::Semicolon) || token.is(b"%"))
+    before.is_none_or(|token| {
+        matches!(token.kind, Kind::Quote | Kind::Number | Kind::Close | Kind::Comment | Kind::Semicolon) || token.is(b"%")
+    })
 }
 
 fn after_value_or_logic(before: Option<Token<'_>>) -> bool {
@@ -139,7 +155,9 @@ fn after_value_or_logic(before: Option<Token<'_>>) -> bool {
 /// Whether the rest of the value speaks SQL or breaks out of a string.
 fn in_query(tokens: &[Token<'_>], before: Token<'_>) -> bool {
     before.kind == Kind::Logic
-        || tokens.iter().any(|token| token.kind == Kind::Quote || matches!(token.text, b"and" | b"or" | b"xor" | b"select" | b"where" | b"having"))
+        || tokens
+            .iter()
+            .any(|token| token.kind == Kind::Quote || matches!(token.text, b"and" | b"or" | b"xor" | b"select" | b"where" | b"having"))
 }
 
 /// `or 1=1`, `and 'a'='a`, `where 5=5`, `or sleep(5)`, `or 1--`: a condition of constants after what ended a value.
@@ -150,13 +168,15 @@ fn condition(tokens: &[Token<'_>], at: usize, odd_quotes: bool) -> Option<&'stat
     // `1) as x where 1=1`: what sqlmap closes a FROM clause with.
     if word == b"as" {
         let named = (broke_out || closed) && tokens.get(at + 1).is_some_and(|name| name.kind == Kind::Word);
-        return (named && tokens.get(at + 2).is_some_and(|after| after.is(b"where") || after.kind == Kind::Semicolon)).then_some(&CONDITION);
+        return (named && tokens.get(at + 2).is_some_and(|after| after.is(b"where") || after.kind == Kind::Semicolon))
+            .then_some(&CONDITION);
     }
     let mut next = at + 1;
     let mut quoted = false;
     while let Some(token) = tokens.get(next) {
         quoted |= token.kind == Kind::Quote;
-        let skipped = matches!(token.kind, Kind::Open | Kind::Quote) || matches!(token.text, b"not" | b"!" | b"-" | b"~" | b"binary" | b"exists");
+        let skipped =
+            matches!(token.kind, Kind::Open | Kind::Quote) || matches!(token.text, b"not" | b"!" | b"-" | b"~" | b"binary" | b"exists");
         if !skipped {
             break;
         }
@@ -168,20 +188,24 @@ fn condition(tokens: &[Token<'_>], at: usize, odd_quotes: bool) -> Option<&'stat
     }
     let compared_by_word = matches!(word, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"div" | b"not");
     if compared_by_word {
-        return (broke_out && odd_quotes && quoted).then_some(&CONDITION);
+        let calls = first.kind == Kind::Word && tokens.get(next + 1).is_some_and(|after| after.kind == Kind::Open) && is_delay(first.text);
+        return (broke_out && (odd_quotes && quoted || calls)).then_some(&CONDITION);
     }
     let (left, end) = operand(tokens, next, quoted)?;
     let Some(comparison) = tokens.get(end) else {
         return (broke_out && odd_quotes && quoted && first.kind == Kind::Number).then_some(&CONDITION);
     };
-    let compares = comparison.kind == Kind::Compare || matches!(comparison.text, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"between" | b"glob" | b"ilike");
+    let compares = comparison.kind == Kind::Compare
+        || matches!(comparison.text, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"between" | b"glob" | b"ilike");
     if !compares {
         let cut = matches!(comparison.kind, Kind::Comment | Kind::Semicolon) && broke_out;
         let constant = matches!(left, Operand::Constant) || first.is(b"true") || first.is(b"false");
         return (cut && constant).then_some(&CONDITION);
     }
     let mut right = end + 1;
-    while tokens.get(right).is_some_and(|token| matches!(token.kind, Kind::Open | Kind::Quote | Kind::Compare | Kind::Operator) || matches!(token.text, b"not")) {
+    while tokens.get(right).is_some_and(|token| {
+        matches!(token.kind, Kind::Open | Kind::Quote | Kind::Compare | Kind::Operator) || matches!(token.text, b"not")
+    }) {
         right += 1;
     }
     let other = tokens.get(right).map(|token| token.text);
@@ -214,7 +238,8 @@ fn operand(tokens: &[Token<'_>], at: usize, quoted: bool) -> Option<(Operand, us
     // A quoted text may have several words, a sum several terms.
     while let Some(next) = tokens.get(end) {
         let inside = matches!(next.kind, Kind::Close | Kind::Quote | Kind::Operator) || next.is(b"||");
-        let term = tokens.get(end - 1).is_some_and(|before| before.kind == Kind::Operator || before.is(b"||")) && matches!(next.kind, Kind::Number | Kind::Word);
+        let term = tokens.get(end - 1).is_some_and(|before| before.kind == Kind::Operator || before.is(b"||"))
+            && matches!(next.kind, Kind::Number | Kind::Word);
         if !inside && !term {
             break;
         }
@@ -242,7 +267,8 @@ fn selects(tokens: &[Token<'_>], at: usize, nested: bool) -> bool {
     let Some(first) = tokens.get(at) else { return nested };
     let second = tokens.get(at + 1);
     match first.kind {
-        Kind::Number => second.is_none_or(|next| next.kind != Kind::Word || matches!(next.text, b"from" | b"where" | b"union" | b"limit" | b"and" | b"or")),
+        Kind::Number => second
+            .is_none_or(|next| next.kind != Kind::Word || matches!(next.text, b"from" | b"where" | b"union" | b"limit" | b"and" | b"or")),
         Kind::Variable | Kind::Open | Kind::Quote | Kind::Comment => true,
         Kind::Operator => first.is(b"*") || first.is(b"-"),
         Kind::Word if matches!(first.text, b"null" | b"case" | b"top" | b"distinct" | b"char" | b"count") => true,
@@ -257,9 +283,13 @@ fn selects_from(tokens: &[Token<'_>], at: usize) -> bool {
     let table = tokens.get(from + 1).is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Open | Kind::Quote));
     let columns = &tokens[at + 1..from];
     let star = columns.len() == 1 && columns[0].is(b"*");
-    let list = columns.len() > 2 && columns.iter().all(|token| token.kind != Kind::Word || token.text.len() < 30)
+    let list = columns.len() > 2
+        && columns.iter().all(|token| token.kind != Kind::Word || token.text.len() < 30)
         && columns.windows(2).all(|pair| pair[0].kind != Kind::Word || pair[1].kind != Kind::Word);
-    let clause = columns.len() == 1 && tokens.get(from + 2).is_some_and(|token| matches!(token.kind, Kind::Semicolon | Kind::Comment) || matches!(token.text, b"where" | b"limit"));
+    let clause = columns.len() == 1
+        && tokens
+            .get(from + 2)
+            .is_some_and(|token| matches!(token.kind, Kind::Semicolon | Kind::Comment) || matches!(token.text, b"where" | b"limit"));
     table && (star || list || clause)
 }
 
@@ -272,13 +302,25 @@ fn stacked(tokens: &[Token<'_>], at: usize) -> bool {
     match verb.text {
         b"select" => selects(tokens, at + 2, true),
         b"(" => object_is(&[b"select"]),
-        b"drop" | b"create" | b"alter" | b"truncate" => {
-            object_is(&[b"table", b"database", b"user", b"view", b"function", b"procedure", b"or", b"schema", b"login", b"index", b"trigger"])
-        }
+        b"drop" | b"create" | b"alter" | b"truncate" => object_is(&[
+            b"table",
+            b"database",
+            b"user",
+            b"view",
+            b"function",
+            b"procedure",
+            b"or",
+            b"schema",
+            b"login",
+            b"index",
+            b"trigger",
+        ]),
         b"insert" => object_is(&[b"into"]),
         b"delete" => object_is(&[b"from"]),
         b"update" => tokens.get(at + 3).is_some_and(|token| token.is(b"set")),
-        b"declare" | b"exec" | b"execute" => object.is_some_and(|token| matches!(token.kind, Kind::Variable | Kind::Open) || token.text.contains(&b'_') || token.text.contains(&b'.')),
+        b"declare" | b"exec" | b"execute" => object.is_some_and(|token| {
+            matches!(token.kind, Kind::Variable | Kind::Open) || token.text.contains(&b'_') || token.text.contains(&b'.')
+        }),
         b"waitfor" => object_is(&[b"delay", b"time"]),
         b"shutdown" => object.is_none_or(|token| matches!(token.kind, Kind::Comment | Kind::Semicolon) || token.is(b"with")),
         b"begin" => object.is_some_and(|token| token.text.contains(&b'.') || token.text.contains(&b'_')),
@@ -290,7 +332,12 @@ fn stacked(tokens: &[Token<'_>], at: usize) -> bool {
 
 /// A quote, perhaps brackets, and a comment that ends the value.
 fn ends_after_quote(tokens: &[Token<'_>], at: usize) -> bool {
-    let quoted = tokens.iter().take(at).rev().find(|token| !matches!(token.kind, Kind::Close | Kind::Semicolon)).is_some_and(|token| token.kind == Kind::Quote);
+    let quoted = tokens
+        .iter()
+        .take(at)
+        .rev()
+        .find(|token| !matches!(token.kind, Kind::Close | Kind::Semicolon))
+        .is_some_and(|token| token.kind == Kind::Quote);
     let ends = tokens.iter().skip(at + 1).all(|token| matches!(token.kind, Kind::Operator | Kind::Comment | Kind::Other));
     quoted && ends
 }
@@ -299,23 +346,49 @@ fn ends_after_quote(tokens: &[Token<'_>], at: usize) -> bool {
 fn only_operator_between_quotes(tokens: &[Token<'_>]) -> bool {
     match tokens {
         [a, operator, b] | [a, operator, b, Token { kind: Kind::Comment | Kind::Quote, .. }] => {
-            let operates = matches!(operator.kind, Kind::Operator | Kind::Compare | Kind::Logic) || matches!(operator.text, b"or" | b"and" | b"like");
+            let operates =
+                matches!(operator.kind, Kind::Operator | Kind::Compare | Kind::Logic) || matches!(operator.text, b"or" | b"and" | b"like");
             a.kind == Kind::Quote && b.kind == Kind::Quote && operates
         }
         _ => false,
     }
 }
 
+fn is_delay(word: &[u8]) -> bool {
+    word == b"sleep" || is_telling_function(word)
+}
+
 fn is_system_procedure(word: &[u8]) -> bool {
     let name = memchr::memrchr(b'.', word).map_or(word, |at| &word[at + 1..]);
-    name.starts_with(b"xp_") && name.len() > 5 || matches!(name, b"sp_executesql" | b"sp_oacreate" | b"sp_password" | b"sp_makewebtask" | b"sp_configure" | b"sp_addlogin")
+    name.starts_with(b"xp_") && name.len() > 5
+        || matches!(name, b"sp_executesql" | b"sp_oacreate" | b"sp_password" | b"sp_makewebtask" | b"sp_configure" | b"sp_addlogin")
 }
 
 /// Where databases list their tables and users (MySQL, PostgreSQL, Oracle, SQL Server, SQLite, Firebird, DB2).
 fn is_catalogue(word: &[u8]) -> bool {
     const NAMES: &[&[u8]] = &[
-        b"information_schema.", b"mysql.user", b"mysql.db", b"pg_catalog.", b"pg_shadow", b"pg_user.", b"sqlite_master", b"sqlite_schema", b"sysibm.", b"sysobjects",
-        b"syscolumns", b"sysdatabases", b"master..", b"master.dbo", b"master.sys", b"all_tab_columns", b"user_tab_columns", b"dba_users", b"rdb$", b"msysaccessobjects", b"sys.objects", b"sys.databases",
+        b"information_schema.",
+        b"mysql.user",
+        b"mysql.db",
+        b"pg_catalog.",
+        b"pg_shadow",
+        b"pg_user.",
+        b"sqlite_master",
+        b"sqlite_schema",
+        b"sysibm.",
+        b"sysobjects",
+        b"syscolumns",
+        b"sysdatabases",
+        b"master..",
+        b"master.dbo",
+        b"master.sys",
+        b"all_tab_columns",
+        b"user_tab_columns",
+        b"dba_users",
+        b"rdb$",
+        b"msysaccessobjects",
+        b"sys.objects",
+        b"sys.databases",
     ];
     NAMES.iter().any(|name| word.starts_with(name))
 }
@@ -323,9 +396,49 @@ fn is_catalogue(word: &[u8]) -> bool {
 /// Functions that nobody types into a form: they wait, fail on purpose, or reach the files and network of the database's machine.
 fn is_telling_function(word: &[u8]) -> bool {
     const NAMES: &[&[u8]] = &[
-        b"benchmark", b"pg_sleep", b"load_file", b"extractvalue", b"updatexml", b"randomblob", b"regexp_substring", b"xmltype", b"utl_inaddr.", b"utl_http.", b"httpuritype",
-        b"dbms_", b"user_lock.sleep", b"ctxsys.", b"json_extract", b"json_depth", b"generate_series", b"make_set", b"elt", b"row_count", b"found_rows", b"pg_read_file", b"lo_import", b"load_extension",
-        b"openrowset", b"opendatasource", b"fn_varbintohexstr", b"geometrycollection", b"multipoint", b"polygon", b"linestring", b"gtid_subset", b"exp(~", b"name_const", b"sys_context", b"bfilename", b"dblink", b"pg_ls_dir", b"xmlagg", b"current_setting", b"quote_literal", b"cdb_", b"sys.fn_",
+        b"benchmark",
+        b"pg_sleep",
+        b"load_file",
+        b"extractvalue",
+        b"updatexml",
+        b"randomblob",
+        b"regexp_substring",
+        b"xmltype",
+        b"utl_inaddr.",
+        b"utl_http.",
+        b"httpuritype",
+        b"dbms_",
+        b"user_lock.sleep",
+        b"ctxsys.",
+        b"json_extract",
+        b"json_depth",
+        b"generate_series",
+        b"make_set",
+        b"elt",
+        b"row_count",
+        b"found_rows",
+        b"pg_read_file",
+        b"lo_import",
+        b"load_extension",
+        b"openrowset",
+        b"opendatasource",
+        b"fn_varbintohexstr",
+        b"geometrycollection",
+        b"multipoint",
+        b"polygon",
+        b"linestring",
+        b"gtid_subset",
+        b"exp(~",
+        b"name_const",
+        b"sys_context",
+        b"bfilename",
+        b"dblink",
+        b"pg_ls_dir",
+        b"xmlagg",
+        b"current_setting",
+        b"quote_literal",
+        b"cdb_",
+        b"sys.fn_",
     ];
     let prefix = |name: &&&[u8]| word == **name || (name.ends_with(b".") || name.ends_with(b"_")) && word.starts_with(name);
     NAMES.iter().any(|name| prefix(&name))
@@ -354,7 +467,9 @@ fn next_token(rest: &[u8], first: u8) -> (Option<Kind>, usize) {
         (0..=b' ' | 0x7F | 0xA0, _) => (None, 1),
         (b'0'..=b'9', _) => number(rest),
         (b'.', Some(b'0'..=b'9')) => (Some(Kind::Number), 1 + rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count()),
-        (b'a'..=b'z' | b'_' | 0x80.., _) => (Some(Kind::Word), run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | 0x80..))),
+        (b'a'..=b'z' | b'_' | 0x80.., _) => {
+            (Some(Kind::Word), run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | 0x80..)))
+        }
         (b'@', _) => (Some(Kind::Variable), run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@' | b'.')).max(1)),
         (b'\'' | b'"' | b'`', _) => (Some(Kind::Quote), 1),
         // MySQL runs what stands in `/*! … */`; other comments only separate.

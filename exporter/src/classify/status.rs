@@ -5,7 +5,8 @@ use crate::event::{Attack, AttackClass};
 use super::rules::{Place, Rule, rule};
 
 static LOGIN: Rule = rule!(LoginBrute, "refused login", "Tried to log in and was refused");
-static MISSING_SCRIPT: Rule = rule!(CveProbe, "script of a plugin that is not here", "Looked for a plugin with known holes that is not installed here");
+static MISSING_SCRIPT: Rule =
+    rule!(CveProbe, "script of a plugin that is not here", "Looked for a plugin with known holes that is not installed here");
 static BAD_REQUEST: Rule = rule!(Suspicious, "status 400", "Sent a request that the server could not understand");
 static FORBIDDEN: Rule = rule!(Suspicious, "status 403", "Asked for something that is forbidden");
 static NOT_FOUND: Rule = rule!(Suspicious, "status 404", "Asked for something that is not there");
@@ -41,8 +42,33 @@ pub(super) const fn is_missing(status: u16) -> bool {
 /// What browsers, crawlers and applications ask for by themselves, on any site.
 pub(super) fn is_asked_unprompted(path: &[u8]) -> bool {
     const NAMES: &[&[u8]] = &[
-        b"favicon.ico", b"favicon.svg", b"favicon.png", b"robots.txt", b"ads.txt", b"app-ads.txt", b"sellers.json", b"humans.txt", b"security.txt", b"llms.txt", b"sitemap.xml", b"sitemap_index.xml", b"sitemap.txt", b"sitemap.xml.gz",
-        b"browserconfig.xml", b"crossdomain.xml", b"manifest.json", b"site.webmanifest", b"manifest.webmanifest", b"opensearch.xml", b"service-worker.js", b"sw.js", b"feed", b"rss.xml", b"atom.xml", b"index.xml", b"traffic-advice",
+        b"favicon.ico",
+        b"favicon.svg",
+        b"favicon.png",
+        b"robots.txt",
+        b"ads.txt",
+        b"app-ads.txt",
+        b"sellers.json",
+        b"humans.txt",
+        b"security.txt",
+        b"llms.txt",
+        b"sitemap.xml",
+        b"sitemap_index.xml",
+        b"sitemap.txt",
+        b"sitemap.xml.gz",
+        b"browserconfig.xml",
+        b"crossdomain.xml",
+        b"manifest.json",
+        b"site.webmanifest",
+        b"manifest.webmanifest",
+        b"opensearch.xml",
+        b"service-worker.js",
+        b"sw.js",
+        b"feed",
+        b"rss.xml",
+        b"atom.xml",
+        b"index.xml",
+        b"traffic-advice",
     ];
     let name = memchr::memrchr(b'/', path).map_or(path, |at| path.get(at + 1..).unwrap_or_default());
     NAMES.contains(&name) || name.starts_with(b"apple-touch-icon") || name.ends_with(b".map") || path.starts_with(b"/.well-known/")
@@ -51,7 +77,25 @@ pub(super) fn is_asked_unprompted(path: &[u8]) -> bool {
 /// Where people log in (the seed's `/login`, `/wp-login.php`, `/auth`, and the usual others).
 pub(super) fn is_login(path: &[u8]) -> bool {
     const NAMES: &[&[u8]] = &[
-        b"login", b"wp-login.php", b"xmlrpc.php", b"auth", b"signin", b"sign_in", b"sign-in", b"login.php", b"login.html", b"login.aspx", b"login.jsp", b"session", b"sessions", b"authenticate", b"token", b"do_login", b"formlogin", b"logincheck", b"checklogin",
+        b"login",
+        b"wp-login.php",
+        b"xmlrpc.php",
+        b"auth",
+        b"signin",
+        b"sign_in",
+        b"sign-in",
+        b"login.php",
+        b"login.html",
+        b"login.aspx",
+        b"login.jsp",
+        b"session",
+        b"sessions",
+        b"authenticate",
+        b"token",
+        b"do_login",
+        b"formlogin",
+        b"logincheck",
+        b"checklogin",
     ];
     let path = path.strip_suffix(b"/").unwrap_or(path);
     let name = memchr::memrchr(b'/', path).map_or(path, |at| path.get(at + 1..).unwrap_or_default());
@@ -61,14 +105,41 @@ pub(super) fn is_login(path: &[u8]) -> bool {
 /// A view of files that belong to whoever looks at them: a forge, a cloud, a WebDAV folder. Names there say nothing.
 pub(super) fn holds_own_files(path: &[u8]) -> bool {
     const PARTS: &[&[u8]] = &[
-        b"/src/branch/", b"/src/commit/", b"/src/tag/", b"/raw/branch/", b"/raw/commit/", b"/raw/tag/", b"/-/blob/", b"/-/raw/", b"/-/tree/", b"/-/commits/", b"/-/blame/", b"/blob/", b"/blame/", b"/commits/branch/", b"/media/branch/", b"/_edit/", b"/contents/",
-        b"/remote.php/", b"/dav/", b"/webdav/", b"/index.php/apps/", b"/apps/files/", b"/seafhttp/", b"/seafdav/", b"/filebrowser/", b"/api/resources/", b"/api/raw/",
+        b"/src/branch/",
+        b"/src/commit/",
+        b"/src/tag/",
+        b"/raw/branch/",
+        b"/raw/commit/",
+        b"/raw/tag/",
+        b"/-/blob/",
+        b"/-/raw/",
+        b"/-/tree/",
+        b"/-/commits/",
+        b"/-/blame/",
+        b"/blob/",
+        b"/blame/",
+        b"/commits/branch/",
+        b"/media/branch/",
+        b"/_edit/",
+        b"/contents/",
+        b"/remote.php/",
+        b"/dav/",
+        b"/webdav/",
+        b"/index.php/apps/",
+        b"/apps/files/",
+        b"/seafhttp/",
+        b"/seafdav/",
+        b"/filebrowser/",
+        b"/api/resources/",
+        b"/api/raw/",
     ];
     PARTS.iter().any(|part| memchr::memmem::find(path, part).is_some())
 }
 
 /// A missing script or manual inside a WordPress folder: what scanners try one after another.
 pub(super) fn missing_script(path: &[u8]) -> Option<Attack> {
-    let inside = [&b"/wp-content/"[..], b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"].iter().any(|part| memchr::memmem::find(path, part).is_some());
+    let inside = [&b"/wp-content/"[..], b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"]
+        .iter()
+        .any(|part| memchr::memmem::find(path, part).is_some());
     (inside && (path.ends_with(b".php") || path.ends_with(b"/readme.txt"))).then(|| MISSING_SCRIPT.at(Place::Path))
 }

@@ -1,28 +1,136 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
+use aho_corasick::AhoCorasick;
 use regex::bytes::Regex;
 
 use crate::event::{Attack, AttackClass};
 
+use super::agents::automaton;
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
 use super::rules::{Place, Rule, Signatures, rule, stronger};
 use super::{files, jndi, queries, remote, script, shell, sql};
 
-static COMMAND: Rule = rule!(RceAttempt, "command in a parameter for commands", "Tried to run a command through a parameter that a web shell or a hole would run");
-static REMOTE_FILE: Rule = rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
+static COMMAND: Rule = rule!(
+    RceAttempt,
+    "command in a parameter for commands",
+    "Tried to run a command through a parameter that a web shell or a hole would run"
+);
+static REMOTE_FILE: Rule =
+    rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
 static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");
 
 /// Words that tell in a target that needs no decoding.
 pub(super) const TELLING_WORDS: &[&str] = &[
-    "..", "//", "/./", "union", "select", "sleep", "waitfor", "etc/", "passwd", "boot.ini", "win.ini", "web-inf", "cmd=", "exec=", "command=", "execute=", "shell=", "syscmd", "information_schema", "phpinfo", "auto_prepend", "allow_url",
-    "xdebug_session", "__schema", "/wp/v2/users", "invokefunction", "operation=", "oast.", "interact.sh", "burpcollaborator", "oastify", "proc/self", "aced0005", "ro0ab", "shell_exec", "passthru", "windows/", "winnt/", "localhost", "127.0.0.1",
-    "169.254", "0x7f", "__proto__", "constructor", "var/log", "jndi", "system32", "class.module", "/bin/", ".php/", "0x2e", "call_user_func", "-d", "php_uname", "document.", "objectclass", "sysobjects", "sqlite_master", "pg_",
+    "..",
+    "//",
+    "/./",
+    "union",
+    "select",
+    "sleep",
+    "waitfor",
+    "etc/",
+    "passwd",
+    "boot.ini",
+    "win.ini",
+    "web-inf",
+    "cmd=",
+    "exec=",
+    "command=",
+    "execute=",
+    "shell=",
+    "syscmd",
+    "information_schema",
+    "phpinfo",
+    "auto_prepend",
+    "allow_url",
+    "xdebug_session",
+    "__schema",
+    "/wp/v2/users",
+    "invokefunction",
+    "operation=",
+    "oast.",
+    "interact.sh",
+    "burpcollaborator",
+    "oastify",
+    "proc/self",
+    "aced0005",
+    "ro0ab",
+    "shell_exec",
+    "passthru",
+    "windows/",
+    "winnt/",
+    "localhost",
+    "127.0.0.1",
+    "169.254",
+    "0x7f",
+    "__proto__",
+    "constructor",
+    "var/log",
+    "jndi",
+    "system32",
+    "class.module",
+    "/bin/",
+    ".php/",
+    "0x2e",
+    "call_user_func",
+    "-d",
+    "php_uname",
+    "document.",
+    "objectclass",
+    "sysobjects",
+    "sqlite_master",
+    "pg_",
+];
+
+/// Words that headers of programs that mean well lack.
+const ODD_IN_HEADERS: &[&str] = &[
+    "oast.",
+    "oastify",
+    "collaborator",
+    "interact.sh",
+    "interactsh",
+    "dnslog",
+    "%24%7b",
+    "/../",
+    "/etc/passwd",
+    "union select",
+    "union all",
+    "sleep(",
+    "%27",
+    "%3c",
+    "xor(",
+    "waitfor",
+    "ceye.io",
+    "javascript:",
+    "() {",
+    "jdatabasedriver",
+    "#_member",
+    "system(",
+    "eval(",
 ];
 
 /// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
 const RETURNS: &[&[u8]] = &[
-    b"redirect", b"return", b"callback", b"next", b"continue", b"client_id", b"origin", b"refer", b"goto", b"back", b"rd", b"state", b"target_link", b"success", b"cancel", b"service", b"from", b"dest", b"url", b"issuer", b"audience", b"resource", b"base",
+    b"redirect",
+    b"return",
+    b"callback",
+    b"next",
+    b"continue",
+    b"client_id",
+    b"origin",
+    b"refer",
+    b"goto",
+    b"back",
+    b"rd",
+    b"state",
+    b"target_link",
+    b"success",
+    b"cancel",
+    b"service",
+    b"issuer",
+    b"audience",
+    b"resource",
 ];
 
 /// Every technique, compiled.
@@ -30,6 +138,8 @@ pub(super) struct Values {
     signatures: Signatures,
     compact: Signatures,
     headers: Signatures,
+    telling: AhoCorasick,
+    odd_in_header: AhoCorasick,
     command: Option<Regex>,
     program: Option<Regex>,
     name: Vec<u8>,
@@ -41,9 +151,17 @@ pub(super) struct Values {
 impl Values {
     pub(super) fn new() -> Self {
         Self {
-            signatures: Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES, queries::SIGNATURES, remote::SIGNATURES]),
+            signatures: Signatures::new(&[
+                script::SIGNATURES,
+                shell::SIGNATURES,
+                files::SIGNATURES,
+                queries::SIGNATURES,
+                remote::SIGNATURES,
+            ]),
             compact: Signatures::new(&[script::COMPACT]),
             headers: Signatures::new(&[remote::HEADERS]),
+            telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes())),
+            odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes())),
             command: Regex::new(shell::COMMAND).ok(),
             program: Regex::new(files::PROGRAM).ok(),
             name: Vec::new(),
@@ -79,7 +197,11 @@ impl Values {
         name.make_ascii_lowercase();
         let in_value = self.find_in_value(raw_value, &name, place);
         // Names are chosen by the application: one that needs decoding or brackets may carry something too.
-        let in_name = if name.iter().any(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-')) { self.find_in_value(raw_name, b"", place) } else { None };
+        let in_name = if name.iter().any(|byte| !byte.is_ascii_alphanumeric() && !matches!(byte, b'_' | b'-')) {
+            self.find_in_value(raw_name, b"", place)
+        } else {
+            None
+        };
         self.name = name;
         stronger(in_value, in_name)
     }
@@ -109,6 +231,9 @@ impl Values {
     }
 
     fn find_in_decoded(&mut self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
+        if !value.iter().any(|&byte| is_telling(byte)) && !self.telling.is_match(value) {
+            return self.find_by_name(value, name);
+        }
         let by_table = self.signatures.find(value).filter(|rule| rule.class != AttackClass::Ssrf || !is_way_back(name, value));
         let in_parameter = self.find_by_name(value, name);
         let rules = [jndi::find(value), by_table, in_parameter, sql::find(value), self.find_compact(value)];
@@ -118,8 +243,32 @@ impl Values {
     fn find_by_name(&self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
         let matches = |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(value));
         let names = |list: &[&[u8]]| list.iter().any(|part| memchr::memmem::find(name, part).is_some());
-        const COMMANDS: &[&[u8]] = &[b"cmd", b"exec", b"command", b"shell", b"run", b"daemon", b"system", b"ping", b"payload", b"cli", b"code"];
-        const FILES: &[&[u8]] = &[b"file", b"path", b"page", b"inc", b"template", b"dir", b"root", b"skin", b"lib", b"mod", b"conf", b"doc", b"load", b"lang", b"view", b"content", b"src", b"base", b"theme", b"script", b"cont", b"show"];
+        const COMMANDS: &[&[u8]] =
+            &[b"cmd", b"exec", b"command", b"shell", b"run", b"daemon", b"system", b"ping", b"payload", b"cli", b"code"];
+        const FILES: &[&[u8]] = &[
+            b"file",
+            b"path",
+            b"page",
+            b"inc",
+            b"template",
+            b"dir",
+            b"root",
+            b"skin",
+            b"lib",
+            b"mod",
+            b"conf",
+            b"doc",
+            b"load",
+            b"lang",
+            b"view",
+            b"content",
+            b"src",
+            b"base",
+            b"theme",
+            b"script",
+            b"cont",
+            b"show",
+        ];
         if !name.is_empty() && names(COMMANDS) && matches(&self.command) {
             return Some(&COMMAND);
         }
@@ -139,7 +288,9 @@ impl Values {
 
     /// Whether a header holds what headers of programs that mean well lack.
     pub(super) fn is_odd_header(&self, text: &[u8]) -> bool {
-        text.iter().any(|byte| matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|')) || [&b"oast"[..], b"collaborator", b"interact", b"dnslog", b"%24%7b", b"%24%7B", b"/../", b"union", b"sleep(", b"%27", b"%3C", b"%3c", b"xor("].iter().any(|word| memchr::memmem::find(text, word).is_some())
+        let text = text.get(..MAX_BYTES).unwrap_or(text);
+        text.iter().fold(false, |odd, &byte| odd | matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|'))
+            || self.odd_in_header.is_match(text)
     }
 
     /// A User-Agent or Referer.
@@ -156,7 +307,9 @@ impl Values {
 /// An address to be sent back to, which may well be inside; unless nobody is ever sent there.
 fn is_way_back(name: &[u8], value: &[u8]) -> bool {
     let returns = RETURNS.iter().any(|part| name.starts_with(part) || name.ends_with(part));
-    let elsewhere = [&b"169.254"[..], b"metadata", b"gopher:", b"dict:", b"0x7f", b"2130706433"].iter().any(|part| memchr::memmem::find(value, part).is_some());
+    let elsewhere = [&b"169.254"[..], b"metadata", b"gopher:", b"dict:", b"0x7f", b"2130706433"]
+        .iter()
+        .any(|part| memchr::memmem::find(value, part).is_some());
     returns && !elsewhere && !super::remote::is_callback(value)
 }
 
@@ -177,7 +330,58 @@ const PLAIN: [u8; 256] = {
     table
 };
 
+/// Bytes without which no technique works, save those that [`TELLING_WORDS`] find.
+fn is_telling(byte: u8) -> bool {
+    byte < b' '
+        || byte == 0xAC
+        || matches!(
+            byte,
+            b'<' | b'>'
+                | b'\''
+                | b'"'
+                | b'('
+                | b')'
+                | b'{'
+                | b'}'
+                | b'`'
+                | b'|'
+                | b'$'
+                | b';'
+                | b'\\'
+                | b'*'
+                | b'['
+                | b'='
+                | b'#'
+                | b':'
+                | b'&'
+                | b'!'
+        )
+}
+
 /// Bytes that make a path worth a look as a value.
 pub(super) fn is_telling_in_path(byte: u8) -> bool {
-    matches!(byte, b'<' | b'>' | b'\'' | b'"' | b'(' | b')' | b'{' | b'}' | b'`' | b'|' | b'$' | b';' | b'\\' | b'*' | b'\n' | b'\r' | b'=' | b'%' | b'#' | b':' | b'&' | b' ')
+    matches!(
+        byte,
+        b'<' | b'>'
+            | b'\''
+            | b'"'
+            | b'('
+            | b')'
+            | b'{'
+            | b'}'
+            | b'`'
+            | b'|'
+            | b'$'
+            | b';'
+            | b'\\'
+            | b'*'
+            | b'\n'
+            | b'\r'
+            | b'='
+            | b'%'
+            | b'#'
+            | b':'
+            | b'&'
+            | b' '
+    )
 }

@@ -10,6 +10,7 @@ use crate::config::{self, Config, Problems};
 use crate::http;
 
 mod check_config;
+mod classify;
 mod demo;
 mod events;
 mod explain;
@@ -50,6 +51,11 @@ enum Command {
     /// Show what each record of a log is understood as, one JSON object each
     #[command(after_help = "Example: tail -5 /var/log/nginx/access.log | hostwarden explain --format nginx_combined")]
     Explain(explain::Arguments),
+    /// Say what kind of attack each request is; requests as JSON lines on stdin
+    #[command(
+        after_help = r#"Example: echo '{"method":"GET","uri":"/.env","status":404,"user_agent":"curl/8.5.0"}' | hostwarden classify"#
+    )]
+    Classify,
     /// Ask the running exporter whether it works
     #[command(after_help = "Example: hostwarden healthcheck")]
     Healthcheck,
@@ -98,6 +104,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(arguments) => demo::run(arguments),
         Command::Replay(arguments) => config().and_then(|config| replay::run(config, &arguments)),
         Command::Explain(arguments) => config().and_then(|config| explain::run(config, &arguments)),
+        Command::Classify => classify::run(),
         Command::Healthcheck => config().and_then(healthcheck::run),
         Command::Reference { what } => reference::run(what),
         Command::Pseudonym { value } => config().and_then(|config| pseudonym::run(&config, value)),
