@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::agents::automaton;
 use super::rules::{Rule, rule};
@@ -892,7 +892,7 @@ impl Paths {
         let all: Vec<_> = table.chain(listed).collect();
         let webshells = WEBSHELLS.lines().filter(|line| !line.starts_with('#'));
         Self {
-            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes())),
+            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes()), AhoCorasickKind::ContiguousNFA),
             entries: all.into_iter().map(|(_, entry)| entry).collect(),
             webshells: webshells
                 .map(|line| line.strip_prefix('?').map_or((line.as_bytes(), Always), |name| (name.as_bytes(), Missing)))
