@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms docs docs-check deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms docs docs-check scores deny bench build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -60,6 +60,10 @@ docs-check:
 docs:
 	BLESS=1 cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics > docs/metrics.md
+
+## make scores     how well attacks are told from requests, on labelled data; BLESS=1 writes the table of docs/detection.md anew
+scores:
+	cargo test --locked --quiet --test scores -- --nocapture
 
 ## make deny       dependencies: duplicates, licences, sources (deny.toml)
 deny:

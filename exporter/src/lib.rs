@@ -11,11 +11,12 @@
 //! # The rooms
 //!
 //! Pure, without I/O, clock or async: [`event`], [`batch`], [`subject`] (who it is about), [`privacy`] (the only place that sees a phone
-//! number), [`finding`], [`snapshot`], [`formats`], [`detectors`], [`policy`] (whom nothing is
+//! number), [`finding`], [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
-//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`clock`] (the only one that asks for
-//! the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them, [`cli`] is the commands.
+//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`clock`]
+//! (the only one that asks for the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them,
+//! [`cli`] is the commands.
 //!
 //! What each room may name is a table in `tests/rooms.rs`.
 

@@ -1,7 +1,7 @@
 //! What kind of program asks, by its own word. Only an attack tool is an attack: surveys of the internet, search engines and libraries
 //! are not, and a name proves nothing in either direction.
 
-use aho_corasick::{AhoCorasick, AhoCorasickBuilder, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
 /// A kind of program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -422,6 +422,8 @@ const NAMES: &[(AgentKind, &[&str])] = &[
 /// The names compiled into one automaton.
 pub struct Agents {
     names: AhoCorasick,
+    /// Those of attack tools alone: all that matters for most.
+    tools: AhoCorasick,
     kinds: Vec<AgentKind>,
 }
 
@@ -430,7 +432,17 @@ impl Agents {
     pub fn new() -> Self {
         let all = || NAMES.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
         let kinds = all().map(|(kind, _)| kind).collect();
-        Self { names: automaton(all().map(|(_, name)| name.as_bytes())), kinds }
+        let tools = all().filter(|(kind, _)| *kind == AgentKind::AttackTool);
+        Self {
+            names: automaton(all().map(|(_, name)| name.as_bytes()), AhoCorasickKind::ContiguousNFA),
+            tools: automaton(tools.map(|(_, name)| name.as_bytes()), AhoCorasickKind::DFA),
+            kinds,
+        }
+    }
+
+    /// Whether an attack tool calls itself so.
+    pub fn is_attack_tool(&self, agent: &[u8]) -> bool {
+        self.tools.is_match(agent.get(..MAX_BYTES).unwrap_or(agent))
     }
 
     /// The kind of the program that calls itself `agent`: of several names the most telling, in the order of [`AgentKind`].
@@ -449,11 +461,12 @@ impl Default for Agents {
 /// The most that is read of an agent, in bytes.
 const MAX_BYTES: usize = 1_024;
 
-/// An automaton that ignores case. One without needles, should the table be too large to compile: tests look at each needle.
-pub(super) fn automaton<'a>(needles: impl Iterator<Item = &'a [u8]>) -> AhoCorasick {
+/// An automaton that ignores case: `DFA` is quick on texts in which nothing is found, `ContiguousNFA` small.
+/// One without needles, should the table be too large to compile: tests look at each needle.
+pub(super) fn automaton<'a>(needles: impl Iterator<Item = &'a [u8]>, kind: AhoCorasickKind) -> AhoCorasick {
     let mut builder = AhoCorasickBuilder::new();
-    builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(aho_corasick::AhoCorasickKind::DFA));
     let needles: Vec<&[u8]> = needles.collect();
+    builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(kind));
     builder.build(&needles).or_else(|_| AhoCorasick::new(&needles)).unwrap_or_else(|_| empty())
 }
 

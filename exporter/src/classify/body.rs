@@ -3,8 +3,10 @@
 use crate::event::Attack;
 
 use super::normalise::MAX_BYTES;
-use super::rules::{Place, stronger};
+use super::rules::{Place, Rule, rule, stronger};
 use super::values::Values;
+
+static ENTITY: Rule = rule!(FileInclusion, "external entity", "Tried to make an XML parser read a file or ask elsewhere");
 
 /// The most values looked at.
 const MAX_VALUES: usize = 256;
@@ -14,10 +16,7 @@ pub(super) fn find(values: &mut Values, body: &[u8]) -> Option<Attack> {
     let body = body.get(..MAX_BYTES).unwrap_or(body).trim_ascii();
     match body.first()? {
         b'{' | b'[' => strings(values, body),
-        b'<' => stronger(
-            values.find_in_value(body, b"", Place::Body).filter(|attack| attack.why.contains("entity") || attack.why.contains("Java")),
-            between_tags(values, body),
-        ),
+        b'<' => stronger(external_entity(body).then(|| ENTITY.at(Place::Body)), between_tags(values, body)),
         _ if body.starts_with(b"--") => parts(values, body),
         _ => pairs(values, body),
     }
@@ -54,6 +53,12 @@ fn closing_quote(text: &[u8]) -> usize {
         ends
     });
     at.unwrap_or(text.len())
+}
+
+/// A document type with entities of its own, or taken from elsewhere. Few documents that mean well have one.
+fn external_entity(body: &[u8]) -> bool {
+    let body = body.to_ascii_lowercase();
+    memchr::memmem::find(&body, b"<!entity").is_some() || memchr::memmem::find(&body, b"xi:include").is_some()
 }
 
 /// The texts between the tags of an XML document.

@@ -14,7 +14,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: rule!(PathTraversal, "climbing to a file", "Tried to read a file outside of the served folder"),
         patterns: &[
-            concat!(r"(?:\.\.|0x2e0x2e|\.\x00\.|%2e%2e)[^\s]{0,200}?", sensitive!()),
+            concat!(r"(?:\.\.|0x2e0x2e|\.\x00\.|%2e%2e)[^\s]*", sensitive!()),
             concat!(r"^(?:file:)?[/\\]?\.{3,}[/\\]?", sensitive!()),
             concat!(r"\.{4,}[/\\]*", sensitive!()),
         ],
@@ -23,7 +23,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         rule: rule!(PathTraversal, "climbing", "Tried to climb out of the served folder"),
         patterns: &[
             r"(?:^|[/\\=:;,'\x22(])(?:\.\.[/\\]+\.?[/\\]*){2}",
-            r"(?:^|[/\\=])\.{2,}[/\\]+(?:[^/\\\s]{0,40}[/\\]+){0,6}?\.{2,}[/\\]",
+            r"(?:^|[/\\=])\.{2,}[/\\]+(?:[^/\\\s]*[/\\]+)*\.{2,}[/\\]",
             r"^[/\\]+(?:\.[/\\]+)*\.{2,}[/\\]",
             r"(?:^|[/\\])\.{2,};?[/\\]{2,}\.{2,}",
             r"(?:\.{2,}|\.)?(?:0x2e){1,2}(?:0x2f|0x5c|x2e|[/\\])",
@@ -54,7 +54,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
             r"(?:^|[=/(\x22'\s:])(?:php|phar|zip|zlib|compress\.zlib|compress\.bzip2|bzip2|glob|ogg|rar|ssh2(?:\.\w+)?|expect|input|netdoc)://",
             r"php://(?:filter|input|stdin|fd|memory|temp)",
             r"convert\.(?:base64|iconv|quoted)",
-            r"data:(?:;|//|,|text/plain)[^\s]{0,60}(?:base64|<\?|,)",
+            r"data:(?:;|//|,|text/plain)[^\s]*(?:base64|<\?|,)",
             r"(?:^|[=(\x22'\s:>])file:(?:/{1,3}|[/\\]|\.{2}|[a-z]:)",
             r"^jar:(?:https?|file):",
         ],
@@ -63,7 +63,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
         rule: rule!(FileInclusion, "external entity", "Tried to make an XML parser read a file or ask elsewhere"),
         patterns: &[
             r"<!entity\b",
-            r"<!doctype\s+[^>]{0,100}(?:\[|\bsystem\b|\bpublic\b\s+[\x22'][^\x22']*[\x22']\s+[\x22']http)",
+            r"<!doctype\s+[^>]*(?:\[|\bsystem\b|\bpublic\b\s+[\x22'][^\x22']*[\x22']\s+[\x22']http)",
             r"<xi:include|xinclude",
             r"xsi:schemalocation\s*=\s*[\x22']http",
         ],

@@ -3,7 +3,7 @@
 //! ([`sql`], [`script`], [`shell`], [`files`], [`queries`], [`remote`], [`jndi`]) and who asks ([`agents`]). Of several answers the class of
 //! the highest priority is given. Most requests never get that far: a quick look shows that there is nothing to decode and no telling word.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use crate::event::{Attack, AttackClass, HttpRequest};
 
@@ -91,7 +91,7 @@ impl Classifier {
             agents: Agents::new(),
             paths: Paths::new(),
             values: Values::new(),
-            telling: agents::automaton(words.map(str::as_bytes)),
+            telling: agents::automaton(words.map(str::as_bytes), AhoCorasickKind::DFA),
             targets: Cache::new(TARGETS),
             seen_agents: Cache::new(AGENTS),
             decoded: Vec::new(),
@@ -113,7 +113,7 @@ impl Classifier {
 
     fn judge(&mut self, request: &HttpRequest<'_>, in_body: Option<Attack>) -> Option<Attack> {
         let (method, target) = protocols::request_line(request.method, request.target);
-        let refused = request.status >= 400;
+        let refused = (400..500).contains(&request.status);
         let verdict = self.target(target, refused);
         let mut attack = stronger(in_body, verdict.always);
         if refused {
@@ -128,7 +128,7 @@ impl Classifier {
         if !request.user_agent.is_empty() {
             attack = stronger(attack, self.agent(request.user_agent).attack);
         }
-        if self.values.is_odd_header(request.referer) {
+        if self.values.is_odd_referer(request.referer) {
             attack = stronger(attack, self.values.find_in_header(request.referer, Place::Referer));
         }
         attack.or_else(|| status::find(request.status, method, verdict.login, verdict.asked_unprompted))
@@ -152,8 +152,8 @@ impl Classifier {
             agent,
             |_| true,
             || {
-                let tool = (agents.kind(agent) == AgentKind::AttackTool).then(|| TOOL.at(Place::UserAgent));
-                let inside = if values.is_odd_header(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
+                let tool = agents.is_attack_tool(agent).then(|| TOOL.at(Place::UserAgent));
+                let inside = if values.is_odd_agent(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
                 Agent { attack: stronger(inside, tool) }
             },
         )
@@ -168,9 +168,8 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     let effort = normalise::decode(path, decoded, spare);
     let ups = normalise::resolve(decoded, resolved);
     let by_name = paths.find(resolved);
-    let own_files = status::holds_own_files(resolved);
     let at = |rule: Option<&'static Rule>| {
-        rule.filter(|rule| !(own_files && rule.class == AttackClass::ConfigProbe)).map(|rule| rule.at(Place::Path))
+        rule.filter(|rule| rule.class != AttackClass::ConfigProbe || !status::holds_own_files(resolved)).map(|rule| rule.at(Place::Path))
     };
     let mut always = stronger(at(by_name.always), climbing(ups, effort));
     // Codes and names in the path are values too, as applications route by them.

@@ -268,7 +268,7 @@ mod tests {
             ("A+b", "a b"),
             ("&lt;SVG&GT;", "<svg>"),
             ("&amp;lpar;1&amp;rpar;", "(1)"),
-            ("j&#X41v&#97a&#0000000040", "java("),
+            ("j&#X41v&#97;&#0000000040", "java("),
             ("\\u003cb\\x3E", "<b>"),
             ("tom&jerry&", "tom&jerry&"),
             ("\\q", "\\q"),

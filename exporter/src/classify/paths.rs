@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 
 use super::agents::automaton;
 use super::rules::{Rule, rule};
@@ -18,6 +18,8 @@ pub(super) enum Spot {
     Segment,
     /// At the end.
     End,
+    /// Whole segments at the front.
+    Top,
     /// All of it; a slash at its end does not count.
     Whole,
 }
@@ -27,7 +29,7 @@ pub(super) enum Spot {
 pub(super) enum When {
     /// With any: nobody asks for it who means well.
     Always,
-    /// Refused or missing (400 and more).
+    /// Refused or missing (400 to 499).
     Refused,
     /// Missing (404, 410), or forbidden outright (403, 444).
     Missing,
@@ -40,7 +42,7 @@ pub(super) struct PathRule {
     pub(super) needles: &'static [&'static str],
 }
 
-use Spot::{End, Part, Segment, Whole};
+use Spot::{End, Part, Segment, Top, Whole};
 use When::{Always, Missing, Refused};
 
 /// Sources: seeds' own lists; crowdsecurity/sec-lists (sensitive_data, trendy_cves, admin_interfaces; MIT); paths of published holes.
@@ -280,7 +282,7 @@ pub(super) const RULES: &[PathRule] = &[
     },
     PathRule {
         rule: rule!(ConfigProbe, "configuration or information page", "Looked for pages that tell about the server"),
-        spot: Segment,
+        spot: Top,
         when: Missing,
         needles: &[
             "/phpinfo",
@@ -486,7 +488,6 @@ pub(super) const RULES: &[PathRule] = &[
             "/showcase.action",
             ".action/",
             "/solr/admin",
-            "/solr/select",
             "/invoker/",
             "/jmx-console",
             "/web-console/",
@@ -495,9 +496,6 @@ pub(super) const RULES: &[PathRule] = &[
             "/console/css/",
             "/console/images/",
             "/uddiexplorer",
-            "/manager/html",
-            "/manager/text",
-            "/host-manager/",
             "/wp-content/plugins/wp-file-manager",
             "/wp-file-manager",
             "/revslider",
@@ -657,6 +655,9 @@ pub(super) const RULES: &[PathRule] = &[
             "/wp-json/wp/v2/users",
             "/xmlrpc.php",
             "/wlwmanifest.xml",
+            "/manager/html",
+            "/manager/text",
+            "/host-manager",
             "/wordpress",
             "/administrator",
             "/admin.php",
@@ -891,7 +892,7 @@ impl Paths {
         let all: Vec<_> = table.chain(listed).collect();
         let webshells = WEBSHELLS.lines().filter(|line| !line.starts_with('#'));
         Self {
-            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes())),
+            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes()), AhoCorasickKind::ContiguousNFA),
             entries: all.into_iter().map(|(_, entry)| entry).collect(),
             webshells: webshells
                 .map(|line| line.strip_prefix('?').map_or((line.as_bytes(), Always), |name| (name.as_bytes(), Missing)))
@@ -908,6 +909,7 @@ impl Paths {
             let fits = match spot {
                 Part => true,
                 Segment => matches!(rest, [] | [b'/', ..]),
+                Top => one.start() == 0 && matches!(rest, [] | [b'/', ..]),
                 End => rest.is_empty(),
                 Whole => one.start() == 0 && matches!(rest, [] | [b'/']),
             };

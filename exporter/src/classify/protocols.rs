@@ -67,7 +67,7 @@ fn other_protocol(text: &[u8]) -> Option<&'static Rule> {
         {
             Some(&PROBE)
         }
-        _ if text.iter().any(|&byte| byte < 0x20 || byte >= 0x80) => Some(&BINARY),
+        _ if text.iter().any(|byte| !(0x20..0x80).contains(byte)) => Some(&BINARY),
         _ => None,
     }
 }

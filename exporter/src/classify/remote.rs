@@ -22,14 +22,14 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: rule!(Ssrf, "address of this machine", "Tried to make the server ask itself"),
         patterns: &[
-            r"^(?:[a-z][a-z0-9+.-]{1,12}:)?//(?:[^/@\s]{0,60}@)?(?:localhost|127(?:\.\d{1,3}){1,3}|127\.\d+|0\.0\.0\.0|0|\[(?:::|0{0,4}:)[^\]]{0,40}\]|2130706433|017700000001|0x7f[0-9a-f.]*|0177[0-7.]*|localtest\.me|[\w.-]*(?:127[.-]0[.-]0[.-]1|localhost)[\w.-]*)(?:[:/?#\\]|$)",
+            r"^(?:[a-z][a-z0-9+.-]{1,12}:)?//(?:[^/@\s]*@)?(?:localhost|127(?:\.\d{1,3}){1,3}|127\.\d+|0\.0\.0\.0|0|\[(?:::|0{0,4}:)[^\]]*\]|2130706433|017700000001|0x7f[0-9a-f.]*|0177[0-7.]*|localtest\.me|[\w.-]*(?:127[.-]0[.-]0[.-]1|localhost)[\w.-]*)(?:[:/?#\\]|$)",
             r"//[\w.-]*\.(?:nip\.io|xip\.io|sslip\.io|localtest\.me|vcap\.me|lvh\.me|rbndr\.us)",
         ],
     },
     Signature {
         rule: rule!(Ssrf, "private address", "Tried to make the server ask a machine behind it"),
         patterns: &[
-            r"^(?:https?|ftp|tcp|ws)://(?:[^/@\s]{0,60}@)?(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}",
+            r"^(?:https?|ftp|tcp|ws)://(?:[^/@\s]*@)?(?:10\.\d{1,3}|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d{1,3}\.\d{1,3}",
             r"^https?://(?:0x[0-9a-f]{2,8}(?:\.0x[0-9a-f]{1,8}){0,3}|\d{8,10}|0\d+(?:\.0?\d+){3})(?:[:/?#]|$)",
             r"^https?://[\w.-]+\.(?:internal|svc|cluster\.local|consul)(?:[:/?#]|$)",
             r"^https?://[^/\s]*[#@\\][^/\s]*@?(?:localhost|127\.)",
@@ -55,7 +55,7 @@ pub(super) const HEADERS: &[Signature] = &[
     },
     Signature {
         rule: rule!(RceAttempt, "Shellshock", "Tried the Shellshock hole of bash to run a command"),
-        patterns: &[r"\(\)\s*\{.{0,30}?;?\s*\}\s*;", r"\(\)\s*\{\s*_;\s*\}\s*>"],
+        patterns: &[r"\(\)\s*\{.*;?\s*\}\s*;", r"\(\)\s*\{\s*_;\s*\}\s*>"],
     },
     Signature {
         rule: rule!(RceAttempt, "code", "Tried to run code that stands in a header (written to a log first, then included)"),
@@ -76,7 +76,7 @@ pub(super) const HEADERS: &[Signature] = &[
     Signature {
         rule: rule!(SqlInjection, "SQL", "Tried to change a database query through a header"),
         patterns: &[
-            r"'\s*(?:and|or|xor)\b.{0,40}(?:=|sleep|select|like)",
+            r"'\s*(?:and|or|xor)\b.*(?:=|sleep|select|like)",
             r"\bunion\s+(?:all\s+)?select\b",
             r"(?:sleep|benchmark|pg_sleep|extractvalue|updatexml)\s*\(\s*[\d(]",
             r"waitfor\s+delay\s*'",

@@ -11,23 +11,23 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: rule!(Xss, "event handler", "Tried to run a script in a visitor's browser through an event handler"),
         patterns: &[concat!(
-            r#"[<"'`].{0,400}?(?:^|[\s/"'`<>;&\\x0b\x0c}]|\b[a-z]+=\S{0,40}?)on(?:abort|activate|after|animation|auxclick|before|begin|blur|bounce|cached?|can|change|click|close|context|copy|cut|dbl|data|"#,
+            r#"[<"'`].*(?:^|[\s/"'`<>;&\\x0b\x0c}]|\b[a-z]+=\S*)on(?:abort|activate|after|animation|auxclick|before|begin|blur|bounce|cached?|can|change|click|close|context|copy|cut|dbl|data|"#,
             r#"drag|drop|duration|end|error|finish|focus|form|full|gesture|got|hash|input|invalid|key|load|lost|message|mouse|move|offline|online|open|page|paste|pause|play|point|popstate|prop|progress|"#,
-            r#"rate|readystate|repeat|reset|resize|resume|scroll|search|seek|select|show|start|storage|stop|submit|time|toggle|touch|transition|unhandled|unload|volume|waiting|webkit|wheel|zoom)[a-z]{0,25}[^a-z0-9=<>]{0,30}="#
+            r#"rate|readystate|repeat|reset|resize|resume|scroll|search|seek|select|show|start|storage|stop|submit|time|toggle|touch|transition|unhandled|unload|volume|waiting|webkit|wheel|zoom)[a-z]*[^a-z0-9=<>]*="#
         )],
     },
     Signature {
         rule: rule!(Xss, "event handler with script", "Tried to run a script in a visitor's browser through an event handler"),
         patterns: &[
-            r#"(?:^|[\s"'`>;/])on[a-z]{3,25}\s*=\s*["'`({]?\s*(?:alert|confirm|prompt|eval|document\.|window\.|javascript:|location|self|top|this|fetch|settimeout|import|throw|string\.)"#,
-            r#"<\s*[a-z][^>]{0,400}[\s/"']on[a-z]{3,25}\s*="#,
+            r#"(?:^|[\s"'`>;/])on[a-z]{3,}\s*=\s*["'`({]?\s*(?:alert|confirm|prompt|eval|document\.|window\.|javascript:|location|self|top|this|fetch|settimeout|import|throw|string\.)"#,
+            r#"<\s*[a-z][^>]*[\s/"']on[a-z]{3,}\s*="#,
         ],
     },
     Signature {
         rule: rule!(Xss, "javascript: address", "Tried to run a script in a visitor's browser through a link"),
         patterns: &[
             r#"[=("'`,>]\s*(?:javascript|vbscript|livescript|mocha)\s*:"#,
-            r#"(?:javascript|vbscript)\s*:\s*[^\s]{0,200}[(=`'"\[]"#,
+            r#"(?:javascript|vbscript)\s*:\s*[^\s]*[(=`'"\[]"#,
             r#"^\s*(?:javascript|vbscript):(?:/|[a-z]+\()"#,
             r"data:text/(?:html|xml|javascript)",
             r"data:(?:image/svg|application/xhtml)\+?\s?xml",
@@ -38,17 +38,17 @@ pub(super) const SIGNATURES: &[Signature] = &[
         rule: rule!(Xss, "active tag", "Tried to put a tag that loads or runs something into a page"),
         patterns: &[
             r"<\s*/?\s*(?:script|iframe|svg|object|embed|applet|meta|base|link|style|frame|frameset|math|marquee|bgsound|isindex|layer|ilayer|xss|animate|animatetransform|noscript|plaintext)(?:[\s/>:]|$)",
-            r"<\s*(?:img|image|video|audio|source|body|html|form|input|button|textarea|select|keygen|details|div|table|td|a|br|b|p|span|xml|portal|dialog|title|head|area|isindex|font|ul|li)\b[^<>]{0,300}?[\s/]\w[\w:-]*\s*=",
+            r"<\s*(?:img|image|video|audio|source|body|html|form|input|button|textarea|select|keygen|details|div|table|td|a|br|b|p|span|xml|portal|dialog|title|head|area|isindex|font|ul|li)\b[^<>]*[\s/]\w[\w:-]*\s*=",
             r"<\s*(?:br|input|table|body|html|img|image|div|form|meta|video|audio|textarea|button|details|title)\s*/?$",
-            r"<!\[cdata\[|<!--\[if |<\?xml(?::namespace|[^>]{0,80}<\s*[a-z])|<\?import",
+            r"<!\[cdata\[|<!--\[if |<\?xml(?::namespace|[^>]*<\s*[a-z])|<\?import",
             r#"</(?:title|textarea|style|noscript|xmp|iframe)>\s*<"#,
         ],
     },
     Signature {
         rule: rule!(Xss, "script call", "Tried to run a script in a visitor's browser"),
         patterns: &[
-            r"(?:^|[^a-z0-9_\s.])(?:alert|confirm|prompt)\s?(?:\([^)\s]|`[^`]|\(\s*$|\(\)\s*[^\s\w])",
-            r#"[<>"'`{=].{0,200}\b(?:alert|confirm|prompt)\s*[(`]"#,
+            r"(?:^|[^a-z0-9_\s.])(?:alert|confirm|prompt)(?:\([^)\s]|`[^`]|\(\s*$|\(\)\s*[^\s\w])",
+            r#"[<>"'`{=].*\b(?:alert|confirm|prompt)\s*[(`]"#,
             r"(?:^|[^a-z0-9_])\(?(?:alert|confirm|prompt|eval)\)?(?:\?\.)?(?:\.(?:call|apply|bind)\s*\(|\)\s*\()",
             r"(?:alert|confirm|prompt|eval)\?\.\(",
             r"\[\s*(?:\d+|\x22[a-z]+\x22)?\s*\]\.(?:some|map|find|filter|foreach|every|reduce)\(\s*(?:alert|confirm|prompt|eval)",
@@ -67,11 +67,11 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: rule!(Xss, "script in a style", "Tried to run a script in a visitor's browser through a style sheet"),
         patterns: &[
-            r"(?::|\b)expr(?:/\*.{0,60}?\*/)?ession\s*\(",
+            r"(?::|\b)expr(?:/\*.*\*/)?ession\s*\(",
             r"-moz-binding\s*:",
             r"behaviou?r\s*:\s*url\s*\(",
             r#"@i\\?m\\?port\s*(?:url|["'])"#,
-            r#"style\s*=\s*["']?[^"'>]{0,100}(?:url\s*\(|expression)"#,
+            r#"style\s*=\s*["']?[^"'>]*(?:url\s*\(|expression)"#,
         ],
     },
     Signature {

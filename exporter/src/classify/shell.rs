@@ -24,7 +24,7 @@ macro_rules! argument {
 /// Where a shell begins another command.
 macro_rules! separator {
     () => {
-        r#"(?:^\s*[;|&]+|[;|`\n\r]|&&|\$\(|[<>]\(|%0a)[\s"'(@{]*(?:\S{0,20}/(?:s?bin|usr)/)?(?:sudo\s+)?"#
+        r#"(?:^\s*[;|&]+|[;|`\n\r]|&&|\$\(|[<>]\(|%0a)[\s"'(@{]*(?:\S*/(?:s?bin|usr)/)?(?:sudo\s+)?"#
     };
 }
 
@@ -68,7 +68,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
     },
     Signature {
         rule: rule!(RceAttempt, "Shellshock", "Tried the Shellshock hole of bash to run a command"),
-        patterns: &[r"\(\)\s*\{.{0,30}?;?\s*\}\s*;", r"\(\)\s*\{\s*_;\s*\}\s*>"],
+        patterns: &[r"\(\)\s*\{.*;?\s*\}\s*;", r"\(\)\s*\{\s*_;\s*\}\s*>"],
     },
     Signature {
         rule: rule!(RceAttempt, "PHP code", "Tried to run PHP code on the server"),
@@ -108,7 +108,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
             r"\b(?:io|kernel|file|dir)\.(?:popen|system|read|open)\s*\(\s*[\x22']|open\s*\(\s*[\x22']\|",
             r"system\.(?:diagnostics\.process|io\.file)|\bperl\s+-e\b|\bruby\s+-e\b|python[23]?\s+-c\b",
             r"--(?:exec|upload-pack|receive-pack|config|output)=\S",
-            r"\bexec\s*\(\s*[\x22'(].{0,80}\)\s*$",
+            r"\bexec\s*\(\s*[\x22'(].*\)\s*$",
         ],
     },
     Signature {
@@ -118,16 +118,16 @@ pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
         rule: rule!(RceAttempt, "template expression", "Tried to run code in a page template of the server"),
         patterns: &[
-            r"\{\{.{0,40}\d\s*[*+%/-]\s*['\x22\d]",
+            r"\{\{.*\d\s*[*+%/-]\s*['\x22\d]",
             r"(?:\$\{|#\{|\*\{|@\{|~\{|\$\{\{|<%=?|\$\(|\{=|\{)\s*\(?\s*\d+\s*[*+%-]\s*\d+\s*\)?\s*(?:\}|%>|\))",
             r"@\(\s*\d+\s*[*+-]\s*\d+\s*\)",
-            r"\{\{.{0,200}?(?:\(|\bconfig\b|\bself\b|\brequest\.|\bsettings\b|__|\|attr|constructor|\$on|\blipsum\b|\bcycler\b|\bjoiner\b|\bnamespace\b|\[[\x22']|['\x22]\s*\|)",
+            r"\{\{.*(?:\(|\bconfig\b|\bself\b|\brequest\.|\bsettings\b|__|\|attr|constructor|\$on|\blipsum\b|\bcycler\b|\bjoiner\b|\bnamespace\b|\[[\x22']|['\x22]\s*\|)",
             r"\{%-?\s*(?:if|for|set|import|include|debug|macro|extends|block|raw|with)\b",
             r"<%[=@!]?\s*[\w(.\x22'=-]",
             r"<#(?:assign|list|if|include|import|setting|function)\b|\?new\(\)",
             r"#set\s*\(\s*\$|\$class\.|\$\w+\.class\.|#evaluate\(|#foreach\s*\(",
             r"\{(?:php|literal|math\b|system\(|if\s+[a-z_]+\()[^}]*\}",
-            r"[$#*@]\{[^}]{0,200}(?:\(|\bnew\s|getclass|t\(|\[['\x22])",
+            r"[$#*@]\{[^}]*(?:\(|\bnew\s|getclass|t\(|\[['\x22])",
             r"\{\{=|\{\{#with|\{\{\s*range\.|\[\[\$\{|__\$\{",
         ],
     },
@@ -138,7 +138,7 @@ pub(super) const SIGNATURES: &[Signature] = &[
             r"aced0005",
             r"\xac\xed\x00?\x05",
             r"\bo:\d+:\x22[\w\\]+\x22:\d+:\{",
-            r"\ba:\d+:\{[is]:\d+[:;].{0,300}?;?o:\d+:",
+            r"\ba:\d+:\{[is]:\d+[:;].*;?o:\d+:",
             r"aaeaaad/////",
             r"\bcos\n(?:system|popen)|\bc__builtin__|\bcposix\n",
             r"_\$\$nd_func\$\$_|ysoserial|\{\x22@type\x22\s*:|\x22rmi://",
@@ -155,4 +155,4 @@ pub(super) const SIGNATURES: &[Signature] = &[
 
 /// A value that is a command, where a parameter's name says that commands are run.
 pub(super) const COMMAND: &str =
-    concat!(r"^\s*(?:\S{0,40}/)?(?:", rare!(), r"(?:[\s;|&+<>$]|$)|", common!(), r"(?:\s+[-/.~$'\x22\w]|\s*[;|&<>$]|\s*$))");
+    concat!(r"^\s*(?:\S*/)?(?:", rare!(), r"(?:[\s;|&+<>$]|$)|", common!(), r"(?:\s+[-/.~$'\x22\w]|\s*[;|&<>$]|\s*$))");

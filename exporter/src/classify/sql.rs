@@ -188,7 +188,8 @@ fn condition(tokens: &[Token<'_>], at: usize, odd_quotes: bool) -> Option<&'stat
     }
     let compared_by_word = matches!(word, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"div" | b"not");
     if compared_by_word {
-        return (broke_out && odd_quotes && quoted).then_some(&CONDITION);
+        let calls = first.kind == Kind::Word && tokens.get(next + 1).is_some_and(|after| after.kind == Kind::Open) && is_delay(first.text);
+        return (broke_out && (odd_quotes && quoted || calls)).then_some(&CONDITION);
     }
     let (left, end) = operand(tokens, next, quoted)?;
     let Some(comparison) = tokens.get(end) else {
@@ -351,6 +352,10 @@ fn only_operator_between_quotes(tokens: &[Token<'_>]) -> bool {
         }
         _ => false,
     }
+}
+
+fn is_delay(word: &[u8]) -> bool {
+    word == b"sleep" || is_telling_function(word)
 }
 
 fn is_system_procedure(word: &[u8]) -> bool {

@@ -138,8 +138,7 @@ pub(super) fn holds_own_files(path: &[u8]) -> bool {
 
 /// A missing script or manual inside a WordPress folder: what scanners try one after another.
 pub(super) fn missing_script(path: &[u8]) -> Option<Attack> {
-    let inside = [&b"/wp-content/"[..], b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"]
-        .iter()
-        .any(|part| memchr::memmem::find(path, part).is_some());
-    (inside && (path.ends_with(b".php") || path.ends_with(b"/readme.txt"))).then(|| MISSING_SCRIPT.at(Place::Path))
+    const FOLDERS: [&[u8]; 5] = [b"/wp-content/", b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"];
+    let script = path.ends_with(b".php") || path.ends_with(b"/readme.txt");
+    (script && FOLDERS.iter().any(|folder| memchr::memmem::find(path, folder).is_some())).then(|| MISSING_SCRIPT.at(Place::Path))
 }

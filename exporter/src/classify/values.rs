@@ -1,9 +1,12 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use memchr::memmem::Finder;
 use regex::bytes::Regex;
 
 use crate::event::{Attack, AttackClass};
 
+use super::agents::automaton;
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
 use super::rules::{Place, Rule, Signatures, rule, stronger};
@@ -81,6 +84,33 @@ pub(super) const TELLING_WORDS: &[&str] = &[
     "pg_",
 ];
 
+/// Words that headers of programs that mean well lack.
+const ODD_IN_HEADERS: &[&str] = &[
+    "oast.",
+    "oastify",
+    "collaborator",
+    "interact.sh",
+    "interactsh",
+    "dnslog",
+    "%24%7b",
+    "/../",
+    "/etc/passwd",
+    "union select",
+    "union all",
+    "sleep(",
+    "%27",
+    "%3c",
+    "xor(",
+    "waitfor",
+    "ceye.io",
+    "javascript:",
+    "() {",
+    "jdatabasedriver",
+    "#_member",
+    "system(",
+    "eval(",
+];
+
 /// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
 const RETURNS: &[&[u8]] = &[
     b"redirect",
@@ -99,13 +129,9 @@ const RETURNS: &[&[u8]] = &[
     b"success",
     b"cancel",
     b"service",
-    b"from",
-    b"dest",
-    b"url",
     b"issuer",
     b"audience",
     b"resource",
-    b"base",
 ];
 
 /// Every technique, compiled.
@@ -113,6 +139,10 @@ pub(super) struct Values {
     signatures: Signatures,
     compact: Signatures,
     headers: Signatures,
+    telling: AhoCorasick,
+    odd_in_header: AhoCorasick,
+    /// Parts of hosts that exist to be asked.
+    callbacks: [Finder<'static>; 3],
     command: Option<Regex>,
     program: Option<Regex>,
     name: Vec<u8>,
@@ -133,6 +163,9 @@ impl Values {
             ]),
             compact: Signatures::new(&[script::COMPACT]),
             headers: Signatures::new(&[remote::HEADERS]),
+            telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), AhoCorasickKind::DFA),
+            odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), AhoCorasickKind::DFA),
+            callbacks: [Finder::new(b"oast"), Finder::new(b"interact.sh"), Finder::new(b"collaborator")],
             command: Regex::new(shell::COMMAND).ok(),
             program: Regex::new(files::PROGRAM).ok(),
             name: Vec::new(),
@@ -202,6 +235,9 @@ impl Values {
     }
 
     fn find_in_decoded(&mut self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
+        if !value.iter().any(|&byte| is_telling(byte)) && !self.telling.is_match(value) {
+            return self.find_by_name(value, name);
+        }
         let by_table = self.signatures.find(value).filter(|rule| rule.class != AttackClass::Ssrf || !is_way_back(name, value));
         let in_parameter = self.find_by_name(value, name);
         let rules = [jndi::find(value), by_table, in_parameter, sql::find(value), self.find_compact(value)];
@@ -254,26 +290,17 @@ impl Values {
         self.compact.find(&self.query)
     }
 
-    /// Whether a header holds what headers of programs that mean well lack.
-    pub(super) fn is_odd_header(&self, text: &[u8]) -> bool {
-        text.iter().any(|byte| matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|'))
-            || [
-                &b"oast"[..],
-                b"collaborator",
-                b"interact",
-                b"dnslog",
-                b"%24%7b",
-                b"%24%7B",
-                b"/../",
-                b"union",
-                b"sleep(",
-                b"%27",
-                b"%3C",
-                b"%3c",
-                b"xor(",
-            ]
-            .iter()
-            .any(|word| memchr::memmem::find(text, word).is_some())
+    /// Whether an agent holds what those of programs that mean well lack.
+    pub(super) fn is_odd_agent(&self, text: &[u8]) -> bool {
+        let text = text.get(..MAX_BYTES).unwrap_or(text);
+        holds_odd_byte(text) || self.odd_in_header.is_match(text)
+    }
+
+    /// The same of a Referer. Quick: every line has one, and few come again.
+    pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
+        let text = text.get(..MAX_BYTES).unwrap_or(text);
+        let encoded = memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
+        holds_odd_byte(text) || encoded || self.callbacks.iter().any(|host| host.find(text).is_some())
     }
 
     /// A User-Agent or Referer.
@@ -296,22 +323,45 @@ fn is_way_back(name: &[u8], value: &[u8]) -> bool {
     returns && !elsewhere && !super::remote::is_callback(value)
 }
 
-/// Nothing in `target` is encoded or has a meaning in some language: letters, digits and the marks of plain addresses.
-pub(super) fn has_nothing_to_decode(target: &[u8]) -> bool {
-    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && target.iter().fold(0, |seen, &byte| seen | PLAIN[usize::from(byte)]) == 0
+/// Bytes that no header of a program that means well holds.
+fn holds_odd_byte(text: &[u8]) -> bool {
+    text.iter().fold(false, |odd, &byte| odd | matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|'))
 }
 
-/// 0 for the bytes of plain addresses, 1 for all others.
-const PLAIN: [u8; 256] = {
-    let mut table = [1; 256];
-    let plain = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/?&=._-~,@";
-    let mut at = 0;
-    while at < plain.len() {
-        table[plain[at] as usize] = 0;
-        at += 1;
-    }
-    table
-};
+/// Nothing in `target` is encoded or has a meaning in some language: letters, digits and the marks of plain addresses.
+pub(super) fn has_nothing_to_decode(target: &[u8]) -> bool {
+    // Ranges (`,-./` with digits, `?@` with capitals), so that it is done many bytes at a time.
+    let plain = |byte: u8| matches!(byte, b','..=b'9' | b'?'..=b'Z' | b'a'..=b'z' | b'&' | b'=' | b'_' | b'~');
+    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && target.iter().fold(true, |all, &byte| all & plain(byte))
+}
+
+/// Bytes without which no technique works, save those that [`TELLING_WORDS`] find.
+fn is_telling(byte: u8) -> bool {
+    byte < b' '
+        || byte == 0xAC
+        || matches!(
+            byte,
+            b'<' | b'>'
+                | b'\''
+                | b'"'
+                | b'('
+                | b')'
+                | b'{'
+                | b'}'
+                | b'`'
+                | b'|'
+                | b'$'
+                | b';'
+                | b'\\'
+                | b'*'
+                | b'['
+                | b'='
+                | b'#'
+                | b':'
+                | b'&'
+                | b'!'
+        )
+}
 
 /// Bytes that make a path worth a look as a value.
 pub(super) fn is_telling_in_path(byte: u8) -> bool {

@@ -11,6 +11,7 @@ use crate::http;
 
 mod api;
 mod check_config;
+mod classify;
 mod demo;
 mod events;
 mod explain;
@@ -66,6 +67,11 @@ enum Command {
         /// An address, or the pseudonym that it is shown by.
         client: String,
     },
+    /// Say what kind of attack each request is; requests as JSON lines on stdin
+    #[command(
+        after_help = r#"Example: echo '{"method":"GET","uri":"/.env","status":404,"user_agent":"curl/8.5.0"}' | hostwarden classify"#
+    )]
+    Classify,
     /// Ask the running exporter whether it works
     #[command(after_help = "Example: hostwarden healthcheck")]
     Healthcheck,
@@ -117,6 +123,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Why { client } => config().and_then(|config| api::why(&config, &client)),
         Command::Watchlist => config().and_then(|config| api::watchlist(&config)),
         Command::Forgive { client } => config().and_then(|config| api::forgive(&config, &client)),
+        Command::Classify => classify::run(),
         Command::Healthcheck => config().and_then(healthcheck::run),
         Command::Reference { what } => reference::run(what),
         Command::Pseudonym { value } => config().and_then(|config| pseudonym::run(&config, value)),
