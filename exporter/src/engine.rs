@@ -19,9 +19,11 @@ use crate::privacy::Privacy;
 use crate::snapshot::{Section, Unchanged, Write, json};
 use crate::subject::TrustedProxies;
 
+mod machine;
 mod recorder;
 mod source;
 
+pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
 

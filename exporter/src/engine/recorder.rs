@@ -4,12 +4,12 @@ use super::source::Subject;
 use super::{Action, CLOCK_AHEAD};
 use crate::detectors::bot_errors::{self, RecentError};
 use crate::event::{BotError, Event, Timestamp};
-use crate::finding::{Finding, Severity};
+use crate::finding::{About, Finding, Found, Severity};
 use crate::formats::{Parsed, Sink};
 use crate::metrics::own::Own;
 use crate::metrics::sources;
 use crate::privacy::Privacy;
-use crate::subject::TrustedProxies;
+use crate::subject::{Location, TrustedProxies};
 
 /// The longest summary and context of an error that are kept for people, in characters.
 const SUMMARY_CHARS: usize = 300;
@@ -33,7 +33,7 @@ impl Sink for Recorder<'_> {
     fn take(&mut self, _line: &[u8], parsed: Parsed<'_>) {
         match parsed {
             Parsed::Event(stamped) => {
-                let at = stamped.at.min(self.now.plus(CLOCK_AHEAD));
+                let at = if stamped.at == Timestamp::UNKNOWN { self.now } else { stamped.at.min(self.now.plus(CLOCK_AHEAD)) };
                 self.counters.parsed(at);
                 self.event(at, &stamped.event);
             }
@@ -61,8 +61,33 @@ impl Recorder<'_> {
                 }
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
+            (Event::Ssh(auth), Subject::Ssh(ssh)) => {
+                let mut found = Vec::new();
+                ssh.observe(at, auth, Location::default(), &mut found);
+                self.report(found);
+            }
+            (Event::Firewall(packet), Subject::Firewall(firewall)) => {
+                let mut found = Vec::new();
+                firewall.observe(at, packet, &mut found);
+                self.report(found);
+            }
+            (Event::WebError(error), Subject::WebErrors(errors)) => errors.observe(error.kind),
+            (Event::Player(player), Subject::Players(players)) => players.observe(at, player),
             // A format gives events of its own kind only; another kind has nowhere to be counted.
             _ => {}
+        }
+    }
+
+    /// Tells what detectors found, with who did it as the configuration shows people.
+    fn report(&mut self, found: Vec<Found>) {
+        for Found { at, detector, severity, about, summary, .. } in found {
+            let who = match about {
+                About::Client(client) => self.privacy.show_client(client.address().to_string().as_bytes()),
+                About::Network(network) => self.privacy.show_client(network.to_string().as_bytes()),
+            };
+            self.own.finding(detector, severity);
+            let source = self.source.to_owned();
+            self.actions.push(Action::Finding(Finding { at, detector, severity, source, summary: format!("{who} {summary}") }));
         }
     }
 
