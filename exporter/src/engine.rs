@@ -23,6 +23,7 @@ use crate::subject::{Client, TrustedProxies};
 mod detection;
 mod findings;
 mod ledger;
+mod machine;
 mod queries;
 mod recorder;
 mod source;
@@ -30,6 +31,7 @@ mod views;
 
 use detection::Detection;
 pub use detection::Setup as DetectionSetup;
+pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
 pub use queries::{By, Filter, Query, Window};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
@@ -213,9 +215,13 @@ impl Engine {
             // What another salt sealed is as good as not there.
             sealed.for_each(|(section, parts)| *parts = parts.iter().filter_map(|part| seal.open(section, part)).collect());
         }
-        let detection = Detection::new(detection, &saved, &counters);
+        let mut detection = Detection::new(detection, &saved, &counters);
+        let sources: Vec<Source> = sources.into_iter().map(|setup| Source::new(setup, &saved)).collect();
+        for source in &sources {
+            detection.leave_alone(source.subject());
+        }
         Self {
-            sources: sources.into_iter().map(|setup| Source::new(setup, &saved)).collect(),
+            sources,
             shared: Shared { proxies, privacy, own, detection },
             seal,
             build,
@@ -331,14 +337,13 @@ impl Engine {
         let mut writes = self.first_writes.clone();
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
         let Shared { own, detection, privacy, .. } = &mut self.shared;
-        let seal = |write| match &self.seal {
-            Some(seal) => sealed(seal, write),
-            None => Some(write),
-        };
-        writes.extend(detection.save(privacy).into_iter().filter_map(seal));
+        writes.extend(detection.save(privacy));
         let mut counters = own.save();
         detection.save_counters(&mut counters);
         writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), counters.to_string().into_bytes()));
+        if let Some(seal) = &self.seal {
+            writes = writes.into_iter().filter_map(|write| sealed(seal, write)).collect();
+        }
         self.last_commit = now;
         self.committing = Some(pages);
         actions.push(Action::Commit(writes));
@@ -387,9 +392,10 @@ impl Engine {
     }
 }
 
-/// A write whose contents are sealed.
+/// The write, with its contents sealed if they name clients.
 fn sealed(seal: &Seal, write: Write) -> Option<Write> {
     Some(match write {
+        Write::Put { ref section, .. } | Write::Append { ref section, .. } if !section.starts_with(detection::SEALED) => write,
         Write::Put { section, bytes } => Write::Put { bytes: seal.close(&section, &bytes)?, section },
         Write::Append { section, bytes } => Write::Append { bytes: seal.close(&section, &bytes)?, section },
         Write::Delete { section } => Write::Delete { section },

@@ -12,6 +12,9 @@ use crate::privacy::Sender;
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Of a record that tells no time: the engine takes its own.
+    pub const UNKNOWN: Self = Self(i64::MAX);
+
     /// The instant `micros` microseconds after the epoch.
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
@@ -388,8 +391,8 @@ pub struct PlayerEvent<'a> {
     pub name: &'a [u8],
     /// Where they came from: an address.
     pub client: &'a [u8],
-    /// Who it is, as a pseudonym of the key (or else of the address): never the key itself.
-    pub player: Sender<'a>,
+    /// Who it is, as a pseudonym of the key (or else of the address): never the key itself. `None` when it is about the server.
+    pub player: Option<Sender<'a>>,
 }
 
 /// Whether a player came or left.
@@ -399,6 +402,8 @@ pub enum PlayerChange {
     Join,
     /// Left.
     Leave,
+    /// The server began or ended: whoever was there is gone.
+    Restart,
 }
 
 impl PlayerChange {
@@ -407,6 +412,7 @@ impl PlayerChange {
         match self {
             Self::Join => "join",
             Self::Leave => "leave",
+            Self::Restart => "restart",
         }
     }
 }

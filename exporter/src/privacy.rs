@@ -119,9 +119,19 @@ impl Privacy {
         Some(Sender { key: SenderKey(u64::from_be_bytes(self.digest(b"sender", canonical))), raw })
     }
 
+    /// The player with this key, a pseudonym in every mode: keys stay where they are. `None` if there is none.
+    pub fn player<'a>(&self, key: &[u8]) -> Option<Sender<'a>> {
+        let mut canonical = [0; MAX_SENDER_BYTES];
+        let key = key.trim_ascii();
+        // Hashes may be longer than what names a person elsewhere.
+        let value = canonical_sender(key, &mut canonical).or_else(|| (!key.is_empty()).then_some(key))?;
+        Some(Sender { key: SenderKey(u64::from_be_bytes(self.digest(b"sender", value))), raw: b"" })
+    }
+
     /// The sender as people may see it; `None` in mode `agg`.
     pub fn show(&self, sender: &Sender<'_>) -> Option<String> {
         match self.senders {
+            SenderMode::Full if sender.raw.is_empty() => Some(format!("{:016x}", sender.key.0)),
             SenderMode::Full => Some(String::from_utf8_lossy(sender.raw).into_owned()),
             SenderMode::Hash => Some(format!("{:016x}", sender.key.0)),
             SenderMode::Anon => {

@@ -10,11 +10,12 @@ use std::time::Duration;
 use anyhow::Context;
 use jiff::tz::TimeZone;
 
-use crate::config::{self, Config, Formats, Input, Problem, Problems, Start};
+use crate::clock;
+use crate::config::{self, Config, Detector, Formats, Input, Problem, Problems, Start};
 use crate::detectors::{bot_latency, enumeration, slow_attacker, suspicion};
 use crate::engine::{About, DetectionSetup, Engine, Setup, SourceSetup};
 use crate::enrichers::geoip::{self, GeoIp};
-use crate::formats::{self, Format, Options};
+use crate::formats::{self, Format, Kind, Options};
 use crate::http;
 use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
@@ -121,9 +122,21 @@ pub fn detection(config: &Config) -> Result<DetectionSetup, Problems> {
 
 /// What records of a format are about.
 pub fn about(config: &Config, format: &str) -> About {
-    if !formats::carries_senders(format, &config.formats.custom) {
-        return About::Web { sites: config.web.sites.clone().into() };
+    match formats::kind(format, &config.formats.custom) {
+        Kind::Web => About::Web { sites: config.web.sites.clone().into() },
+        Kind::Bot => bot(config),
+        Kind::Ssh => About::Ssh(wanted(&config.detectors.ssh_brute_force)),
+        Kind::Firewall => About::Firewall(wanted(&config.detectors.port_scan)),
+        Kind::WebErrors => About::WebErrors,
+        Kind::Players => About::Players(wanted(&config.detectors.players)),
     }
+}
+
+fn wanted<T: Clone>(detector: &Detector<T>) -> Option<T> {
+    detector.enabled.then(|| detector.config.clone())
+}
+
+fn bot(config: &Config) -> About {
     let (latency, errors) = (&config.detectors.bot_latency, &config.detectors.bot_errors);
     let latency = latency.enabled.then(|| bot_latency::Config {
         unanswered_after: Duration::from_secs(latency.unanswered_after_secs),
@@ -228,7 +241,8 @@ pub fn format(config: &Config, name: &str, timezone: Option<&str>, privacy: &Arc
         None => TimeZone::system(),
     };
     let Formats { nginx_json, custom } = &config.formats;
-    formats::by_name(name, &Options { privacy: Arc::clone(privacy), zone, nginx_json, custom }).map_err(|problems| problems.join("\n"))
+    let options = Options { privacy: Arc::clone(privacy), zone, reference: clock::now(), nginx_json, custom };
+    formats::by_name(name, &options).map_err(|problems| problems.join("\n"))
 }
 
 #[cfg(test)]

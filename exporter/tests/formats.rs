@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hostwarden::event::{BotError, ErrorLevel, Event, HttpRequest, Stamped};
+use hostwarden::event::{BotError, ErrorLevel, Event, HttpRequest, Stamped, Timestamp};
 use hostwarden::formats::{self, Format, Parsed, custom, lines, nginx_json};
 use hostwarden::privacy::{ClientMode, Privacy, SenderMode};
 use proptest::prelude::*;
@@ -35,10 +35,13 @@ fn custom() -> BTreeMap<String, custom::Config> {
     BTreeMap::from([("web".to_owned(), web), ("bot".to_owned(), bot)])
 }
 
+/// 2026-11-21T10:00:00Z: tells the year of times that name none.
+const REFERENCE: Timestamp = Timestamp::from_secs(1_795_255_200);
+
 fn format(name: &str) -> Box<dyn Format> {
     let (nginx_json, custom) = (nginx_json::Fields::default(), custom());
     let zone = jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
-    let options = formats::Options { privacy: privacy(), zone, nginx_json: &nginx_json, custom: &custom };
+    let options = formats::Options { privacy: privacy(), zone, reference: REFERENCE, nginx_json: &nginx_json, custom: &custom };
     formats::by_name(name, &options).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
@@ -87,7 +90,7 @@ fn shown(parsed: &Parsed<'_>) -> String {
             player.server.escape_ascii(),
             player.name.escape_ascii(),
             player.client.escape_ascii(),
-            privacy().show(&player.player).unwrap().escape_default()
+            player.player.map_or_else(String::new, |player| privacy().show(&player).unwrap())
         ),
     };
     format!("{} {event}", at.micros())

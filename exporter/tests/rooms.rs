@@ -56,12 +56,12 @@ const ROOMS: &[Room] = &[
     pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
-        &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "timestamps"],
+        &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "syslog", "timestamps"],
     ),
     pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex"]),
     apart(
         pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
-        &["suspects", "window"],
+        &["suspects", "table", "window"],
     ),
     pure("policy", &["event", "finding", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
     pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),

@@ -69,7 +69,7 @@ pub(super) fn json(at: Timestamp, event: &Event<'_>, proxies: &TrustedProxies, p
             "server": text(player.server),
             "name": text(player.name),
             "client": privacy.show_client(player.client),
-            "player": privacy.show(&player.player),
+            "player": player.player.and_then(|player| privacy.show(&player)),
         }),
     };
     value["time"] = jiff::Timestamp::from_microsecond(at.micros()).map(|at| at.to_string()).unwrap_or_default().into();

@@ -146,6 +146,16 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
                 text.push_str(&row("reply time, last hour", quantiles(bot.metrics.quantiles(now))));
                 text.push_str(&row("errors", format!("{}, {} kinds", counts(&bot.metrics.errors()), bot.metrics.new_error_kinds())));
             }
+            Subject::Ssh(ssh) => text.push_str(&row("attempts", counts(&ssh.metrics.attempts()))),
+            Subject::Firewall(firewall) => {
+                text.push_str(&row("action", counts(&firewall.metrics.by_action())));
+                text.push_str(&row("protocol", counts(&firewall.metrics.by_protocol())));
+            }
+            Subject::WebErrors(errors) => text.push_str(&row("errors", counts(&errors.by_kind()))),
+            Subject::Players(players) => {
+                let [joins, leaves, returns] = players.metrics.totals();
+                text.push_str(&row("players", format!("{joins} joins, {leaves} leaves, {returns} by who had been here before")));
+            }
         }
     }
     if findings.is_empty() {

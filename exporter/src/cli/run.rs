@@ -8,8 +8,15 @@ use super::Failure;
 use crate::config::{Config, Input, Source, Start};
 use crate::{app, logging, setup};
 
+const UFW_LOG: &str = "/var/log/ufw.log";
+
 /// Where the usual logs are, the source's name, and the format that they have.
-const USUAL: [(&str, &str, &str); 1] = [("web", "/var/log/nginx/*access.log", "nginx_combined")];
+const USUAL: [(&str, &str, &str); 4] = [
+    ("web", "/var/log/nginx/*access.log", "nginx_combined"),
+    ("ssh", "/var/log/auth.log", "sshd"),
+    ("firewall", UFW_LOG, "firewall"),
+    ("kernel", "/var/log/kern.log", "firewall"),
+];
 
 /// The default of the setting of the same name.
 const MAX_LINE_BYTES: usize = 64 << 10;
@@ -24,11 +31,13 @@ pub(super) fn run(mut config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sources for the usual logs. Those that are missing now are watched for all the same: they may come with the web server.
+/// Sources for the usual logs. Those that are missing now are watched for all the same: they may come with their programs.
 fn usual_sources() -> Vec<Source> {
-    let sources = USUAL.iter().map(|&(name, pattern, format)| {
+    // UFW's packets stand in the kernel's log as well: they are counted once.
+    let is_twice = |name: &str| name == "kernel" && Path::new(UFW_LOG).exists();
+    let sources = USUAL.iter().filter(|(name, ..)| !is_twice(name)).map(|&(name, pattern, format)| {
         let found: Vec<_> = glob::glob(pattern).into_iter().flatten().flatten().collect();
-        let format = match found.iter().any(|path| holds_json(path)) {
+        let format = match format == "nginx_combined" && found.iter().any(|path| holds_json(path)) {
             true => "nginx_json",
             false => format,
         };

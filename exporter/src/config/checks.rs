@@ -7,7 +7,7 @@ use super::reader::{Place, Reader};
 use super::secret::weakness;
 use super::values::{Wrong, wrong};
 use super::{Config, Tls, files, sources};
-use crate::formats::custom;
+use crate::formats::{Kind, custom};
 use crate::metrics::http::SERIES_PER_SITE;
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -100,7 +100,7 @@ const MAX_SITE_SERIES: usize = 4_500;
 
 /// Reports sites that would make the page too large for a scrape.
 fn check_series(config: &Config, reader: &mut Reader) {
-    let logs = config.sources.iter().filter(|source| !sources::carries_senders(&source.format, &config.formats.custom)).count();
+    let logs = config.sources.iter().filter(|source| sources::kind(&source.format, &config.formats.custom) == Kind::Web).count();
     let sites = config.web.sites.len() + 1;
     let series = logs * sites * SERIES_PER_SITE;
     if series > MAX_SITE_SERIES && sites == 1 {
@@ -120,7 +120,7 @@ fn check_salt(config: &Config, reader: &mut Reader) {
     if privacy.salt.is_some() {
         return;
     }
-    let with_senders = config.sources.iter().find(|source| sources::carries_senders(&source.format, &config.formats.custom));
+    let with_senders = config.sources.iter().find(|source| sources::kind(&source.format, &config.formats.custom).carries_senders());
     let senders = match privacy.senders {
         SenderMode::Hash => Some("hash"),
         SenderMode::Anon => Some("anon"),
@@ -128,7 +128,7 @@ fn check_salt(config: &Config, reader: &mut Reader) {
     };
     let mut needs = Vec::new();
     if let (Some(source), Some(mode)) = (with_senders, senders) {
-        let name = if source.name.is_empty() { "that reads a bot's log".to_owned() } else { format!("\"{}\"", source.name) };
+        let name = if source.name.is_empty() { "that names people".to_owned() } else { format!("\"{}\"", source.name) };
         needs.push(format!("senders = \"{mode}\" with the source {name}"));
     }
     if privacy.clients == ClientMode::Hash {

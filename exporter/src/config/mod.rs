@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
+use crate::detectors::{players, port_scan, ssh_brute_force};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -177,6 +178,12 @@ pub struct Detectors {
     pub slow_attacker: SlowAttacker,
     /// Sees links being guessed.
     pub enumeration: Enumeration,
+    /// Finds who guesses passwords over SSH.
+    pub ssh_brute_force: Detector<ssh_brute_force::Config>,
+    /// Finds port scans and floods in the firewall's log.
+    pub port_scan: Detector<port_scan::Config>,
+    /// Remembers who plays.
+    pub players: Detector<players::Config>,
 }
 
 /// Scores suspicious clients.
@@ -228,6 +235,15 @@ pub struct Enumeration {
     pub network_threshold: u64,
     /// The most clients, and the most networks, remembered.
     pub max_clients: usize,
+}
+
+/// A detector with settings of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detector<T> {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// Its settings.
+    pub config: T,
 }
 
 /// Pairs messages with replies.

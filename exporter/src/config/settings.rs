@@ -9,10 +9,11 @@ use super::parse::{directory, file, likely_address, listen_address, network, not
 use super::secrets::Names;
 use super::section::Section;
 use super::{
-    BotErrors, BotLatency, Config, Detectors, Enrichers, Enumeration, Formats, GeoIp, Log, LogFormat, MAX_SITES, NeverBan, Policy, Privacy,
-    Server, SlowAttacker, State, Suspicion, Web, sources,
+    BotErrors, BotLatency, Config, Detector, Detectors, Enrichers, Enumeration, Formats, GeoIp, Log, LogFormat, MAX_SITES, NeverBan,
+    Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
+use crate::detectors::{players, port_scan, ssh_brute_force};
 use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -171,7 +172,8 @@ fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
     let suspicion = detectors.section("suspicion", "Scores suspicious clients.", suspicion);
     let slow_attacker = detectors.section("slow_attacker", "The watchlist of those who attack slowly.", slow_attacker);
     let enumeration = detectors.section("enumeration", "Sees links (web.link_prefixes) being guessed.", enumeration);
-    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration }
+    let (ssh_brute_force, port_scan, players) = (ssh(detectors), scans(detectors), players(detectors));
+    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players }
 }
 
 fn suspicion(score: &mut Section<'_, '_>) -> Suspicion {
@@ -247,4 +249,67 @@ fn never_ban(never_ban: &mut Section<'_, '_>) -> NeverBan {
     let doc = "Ports that sshd listens on: who has a session open there is left alone.";
     let ssh_ports = never_ban.list("ssh_ports", &kind, doc, port).into_iter().map(|(port, _)| port).collect();
     NeverBan { networks, reverse_dns, ssh_ports }
+}
+
+fn ssh(detectors: &mut Section<'_, '_>) -> Detector<ssh_brute_force::Config> {
+    detectors.section("ssh_brute_force", "Finds who guesses passwords over SSH, and who gets in after guessing.", |ssh| Detector {
+        enabled: ssh.flag("enabled", true, "Whether it runs."),
+        config: ssh_brute_force::Config {
+            attempts: ssh.number("threshold", 5, 1..=10_000, "Failed attempts of one client in the window that make an attack."),
+            window_secs: ssh.number("window_secs", 600, 60..=3_600, "The window."),
+            slow_attempts: ssh.number("slow_threshold", 10, 1..=10_000, "Failed attempts of one client in a day that make a slow attack."),
+            slow_hours: ssh.size("slow_hours", 3, 1..=24, "In how many different hours they must lie."),
+            network_attempts: ssh.number(
+                "network_threshold",
+                20,
+                1..=100_000,
+                "Failed attempts of one network (/24, /48) in an hour that make an attack.",
+            ),
+            network_clients: ssh.size("network_clients", 4, 2..=16, "How many of its clients must have taken part."),
+            suspicious_failures: ssh.number(
+                "failures_before_login",
+                3,
+                1..=10_000,
+                "Failed attempts in the hour before a login that make it suspicious.",
+            ),
+            max_clients: ssh.size(
+                "max_clients",
+                16_384,
+                16..=1_048_576,
+                "The most clients remembered; a quarter of them as networks, logins and users.",
+            ),
+        },
+    })
+}
+
+fn scans(detectors: &mut Section<'_, '_>) -> Detector<port_scan::Config> {
+    detectors.section("port_scan", "Finds port scans and floods in the firewall's log.", |scans| Detector {
+        enabled: scans.flag("enabled", true, "Whether it runs."),
+        config: port_scan::Config {
+            ports: scans.size("ports", 15, 2..=1_024, "More distinct ports of one client in the window than this make a scan."),
+            window_secs: scans.number("window_secs", 60, 1..=3_600, "The window."),
+            flood_packets: scans.number(
+                "flood_packets",
+                1_000,
+                10..=1_000_000,
+                "Blocked packets of one client in the window that make a flood.",
+            ),
+            max_clients: scans.size("max_clients", 16_384, 16..=1_048_576, "The most clients remembered."),
+        },
+    })
+}
+
+fn players(detectors: &mut Section<'_, '_>) -> Detector<players::Config> {
+    detectors.section("players", "Remembers who plays: who is online, who has been here before.", |players| Detector {
+        enabled: players.flag("enabled", true, "Whether it runs."),
+        config: players::Config {
+            forget_after_secs: players.number(
+                "forget_after_secs",
+                31_536_000,
+                86_400..=315_360_000,
+                "A player who was away for this long is forgotten.",
+            ),
+            max_players: players.size("max_players", 16_384, 16..=1_048_576, "The most players remembered."),
+        },
+    })
 }

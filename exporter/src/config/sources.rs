@@ -8,13 +8,14 @@ use super::reader::{Place, Reader};
 use super::section::Section;
 use super::values::{Wrong, wrong};
 use super::{Input, Source, Start};
-use crate::formats::{self, custom};
+use crate::formats::{self, Kind, custom};
 
 /// The formats of this version that have names of their own.
 const FORMATS: &[&str] = &formats::NAMES;
 
 /// The names again, for the reference.
-const FORMAT_DOC: &str = "nginx_combined, nginx_json, apache, caddy_json, traefik_json, whatsapp_bot, or custom.NAME.";
+const FORMAT_DOC: &str =
+    "nginx_combined, nginx_json, nginx_error, apache, caddy_json, traefik_json, whatsapp_bot, sshd, firewall, players_csv, or custom.NAME.";
 
 /// The kind of a custom format whose records name senders.
 const BOT_KIND: &str = "bot";
@@ -84,11 +85,14 @@ pub(super) fn check_formats(reader: &mut Reader, sources: &mut [(String, Source)
     }
 }
 
-/// Whether records of this format name senders.
-pub(super) fn carries_senders(format: &str, custom: &BTreeMap<String, custom::Config>) -> bool {
+/// What records of this format tell of.
+pub(super) fn kind(format: &str, custom: &BTreeMap<String, custom::Config>) -> Kind {
     // A kind that is not known is taken for what it looks like: the format's own check reports it.
     let is_bot = |format: &custom::Config| nearest(&format.kind, [BOT_KIND]).is_some();
-    formats::carries_senders(format, custom) || format.strip_prefix(CUSTOM).and_then(|name| custom.get(name)).is_some_and(is_bot)
+    match format.strip_prefix(CUSTOM).and_then(|name| custom.get(name)) {
+        Some(custom) if is_bot(custom) => Kind::Bot,
+        _ => formats::kind(format, custom),
+    }
 }
 
 /// Reads `[formats.custom.NAME]`; the patterns are looked at by those who compile them.
@@ -151,12 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn bots_carry_senders() {
+    fn bots_and_players_carry_senders() {
         let custom =
             |kind: &str| BTreeMap::from([("own".to_owned(), custom::Config { kind: kind.to_owned(), ..custom::Config::default() })]);
-        assert!(carries_senders("whatsapp_bot", &custom("http")));
-        assert!(carries_senders("custom.own", &custom("bot")) && carries_senders("custom.own", &custom("bott")));
-        assert!(!carries_senders("custom.own", &custom("http")) && !carries_senders("custom.other", &custom("bot")));
-        assert!(!carries_senders("apache", &custom("bot")));
+        let carries_senders = |name, custom: BTreeMap<_, _>| kind(name, &custom).carries_senders();
+        assert!(carries_senders("whatsapp_bot", custom("http")) && carries_senders("players_csv", custom("http")));
+        assert!(carries_senders("custom.own", custom("bot")) && carries_senders("custom.own", custom("bott")));
+        assert!(!carries_senders("custom.own", custom("http")) && !carries_senders("custom.other", custom("bot")));
+        assert!(!carries_senders("apache", custom("bot")) && !carries_senders("sshd", custom("bot")));
     }
 }

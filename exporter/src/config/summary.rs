@@ -40,7 +40,14 @@ impl Config {
             let zone = source.timezone.as_ref().map(|zone| format!(", times in {zone}")).unwrap_or_default();
             line("source", format!("{}: {pattern} as {}, from the {start}{zone}", source.name, source.format));
         }
-        let switches = [("bot_latency", self.detectors.bot_latency.enabled), ("bot_errors", self.detectors.bot_errors.enabled)];
+        let detectors = &self.detectors;
+        let switches = [
+            ("bot_latency", detectors.bot_latency.enabled),
+            ("bot_errors", detectors.bot_errors.enabled),
+            ("ssh_brute_force", detectors.ssh_brute_force.enabled),
+            ("port_scan", detectors.port_scan.enabled),
+            ("players", detectors.players.enabled),
+        ];
         let on: Vec<&str> = switches.iter().filter(|(_, enabled)| *enabled).map(|(name, _)| *name).collect();
         line("detectors", if on.is_empty() { "none".to_owned() } else { on.join(", ") });
         line("places", self.places_words());

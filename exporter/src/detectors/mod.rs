@@ -4,10 +4,15 @@
 pub mod bot_errors;
 pub mod bot_latency;
 pub mod enumeration;
+pub mod players;
+pub mod port_scan;
 pub mod slow_attacker;
+pub mod ssh_brute_force;
 pub mod suspects;
 pub mod suspicion;
+mod table;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 4] = [bot_errors::NAME, enumeration::NAME, slow_attacker::NAME, suspicion::NAME];
+pub const NAMES: [&str; 6] =
+    [bot_errors::NAME, enumeration::NAME, port_scan::NAME, slow_attacker::NAME, ssh_brute_force::NAME, suspicion::NAME];

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use super::Action;
 use super::findings::Findings;
 use super::ledger::{Ledger, Place};
+use super::source::Subject;
 use crate::classify::Classifier;
 use crate::detectors::enumeration::{self, Enumeration, Link};
 use crate::detectors::slow_attacker::{self, SlowAttacker};
 use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
-use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
-use crate::finding::{About, Finding, Found};
+use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
+use crate::finding::{About, Finding, Found, Severity};
 use crate::metrics::Page;
 use crate::metrics::attacks::{self, Attacks, Scope};
 use crate::metrics::http::{Http, Judgement};
@@ -207,6 +208,63 @@ impl Detection {
                 self.deed(at, context, client, deed, by);
             }
         }
+    }
+
+    /// What an attempt to log in over SSH says about a client, besides what its detector found.
+    pub(super) fn ssh(&mut self, at: Timestamp, context: &mut Context<'_>, auth: &SshAuth<'_>, found: Vec<Found>) {
+        let by = By { agent: b"", address: auth.client };
+        let client = Client::parse(auth.client);
+        if let (SshOutcome::Failed | SshOutcome::InvalidUser, Some(client), 1..) = (auth.outcome, client, auth.attempts) {
+            self.attacks.country(self.locate.locate(client.address()).country_or_unknown());
+            self.deed(at, context, client, Deed { kind: Kind::SshFailure, what: hash(auth.user), times: auth.attempts }, by);
+        }
+        // Who got in by guessing is no owner.
+        let is_guessed = found.iter().any(|found| found.severity == Severity::Critical);
+        for found in found {
+            self.tell(context, found, by);
+        }
+        if let (SshOutcome::Accepted, Some(client), false) = (auth.outcome, client, is_guessed) {
+            self.never_ban.note_login(client, at);
+        }
+    }
+
+    /// What a packet at the firewall says about a client, besides what its detector found.
+    pub(super) fn packet(
+        &mut self,
+        at: Timestamp,
+        context: &mut Context<'_>,
+        packet: &FirewallEvent<'_>,
+        is_scan: bool,
+        found: Vec<Found>,
+    ) {
+        let by = By { agent: b"", address: packet.client };
+        if is_scan && let Some(client) = Client::parse(packet.client) {
+            self.deed(at, context, client, Deed { kind: Kind::PortScan, what: 0, times: 1 }, by);
+        }
+        for found in found {
+            self.tell(context, found, by);
+        }
+    }
+
+    /// Players are left alone.
+    pub(super) fn player(&mut self, at: Timestamp, player: &PlayerEvent<'_>) {
+        if let Some(client) = Client::parse(player.client) {
+            self.never_ban.note_player(client, at);
+        }
+    }
+
+    /// Leaves alone whom a source remembers from before the start: who logged in, who played.
+    pub(super) fn leave_alone(&mut self, subject: &Subject) {
+        match subject {
+            Subject::Ssh(ssh) => ssh.logins().for_each(|(client, at)| self.never_ban.note_login(client, at)),
+            Subject::Players(players) => players.recent().for_each(|(client, at)| self.never_ban.note_player(client, at)),
+            _ => {}
+        }
+    }
+
+    /// Where an address is that a log names.
+    pub(super) fn locate_text(&self, address: &[u8]) -> Location {
+        Client::parse(address).map(|client| self.locate.locate(client.address())).unwrap_or_default()
     }
 
     /// The link that a request opens, if it opens one: not a file that belongs to a page.

@@ -27,7 +27,8 @@ impl Sink for Recorder<'_> {
     fn take(&mut self, _line: &[u8], parsed: Parsed<'_>) {
         match parsed {
             Parsed::Event(stamped) => {
-                let at = stamped.at.min(self.context.now.plus(CLOCK_AHEAD));
+                let Context { now, .. } = self.context;
+                let at = if stamped.at == Timestamp::UNKNOWN { now } else { stamped.at.min(now.plus(CLOCK_AHEAD)) };
                 self.counters.parsed(at);
                 self.event(at, &stamped.event);
             }
@@ -56,6 +57,22 @@ impl Recorder<'_> {
                 }
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
+            (Event::Ssh(auth), Subject::Ssh(ssh)) => {
+                let mut found = Vec::new();
+                let location = self.detection.locate_text(auth.client);
+                ssh.observe(at, auth, location, &mut found);
+                self.detection.ssh(at, &mut self.context, auth, found);
+            }
+            (Event::Firewall(packet), Subject::Firewall(firewall)) => {
+                let mut found = Vec::new();
+                let is_scan = firewall.observe(at, packet, &mut found);
+                self.detection.packet(at, &mut self.context, packet, is_scan, found);
+            }
+            (Event::WebError(error), Subject::WebErrors(errors)) => errors.observe(error.kind),
+            (Event::Player(player), Subject::Players(players)) => {
+                players.observe(at, player);
+                self.detection.player(at, player);
+            }
             // A format gives events of its own kind only; another kind has nowhere to be counted.
             _ => {}
         }

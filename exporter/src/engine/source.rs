@@ -6,17 +6,21 @@ use std::num::NonZeroUsize;
 use serde_json::json as json_value;
 
 use super::detection::Context;
+use super::machine::{FirewallSubject, PlayersSubject, SshSubject};
 use super::recorder::Recorder;
 use super::{Action, ErrorView, OPEN_RECORD, Shared, SourceView};
 use crate::batch::{Batch, Bookmark, Change};
 use crate::detectors::bot_errors::{BotErrors, RecentError};
 use crate::detectors::bot_latency::{self, BotLatency};
+use crate::detectors::players::{self, Players};
+use crate::detectors::port_scan::{self, PortScan};
+use crate::detectors::ssh_brute_force::{self, SshBruteForce};
 use crate::event::Timestamp;
 use crate::formats::Format;
 use crate::metrics::hour_window::HourWindow;
 use crate::metrics::http::Http;
 use crate::metrics::own::Table;
-use crate::metrics::{Page, bot, sources};
+use crate::metrics::{Page, bot, sources, web_errors};
 use crate::snapshot::{Section, Unchanged, Write, json};
 
 /// What a source is built from.
@@ -47,6 +51,14 @@ pub enum About {
         /// The most kinds of error remembered; `None`: not told apart.
         max_error_kinds: Option<NonZeroUsize>,
     },
+    /// Logins over SSH, and how those who guess are found.
+    Ssh(Option<ssh_brute_force::Config>),
+    /// Packets at a firewall, and how scans are found.
+    Firewall(Option<port_scan::Config>),
+    /// Errors of a web server.
+    WebErrors,
+    /// Players on game servers, and how they are remembered.
+    Players(Option<players::Config>),
 }
 
 /// What was learned from a source's lines.
@@ -55,6 +67,14 @@ pub enum Subject {
     Web(Box<Http>),
     /// Of a bot.
     Bot(Box<BotSubject>),
+    /// Of sshd.
+    Ssh(Box<SshSubject>),
+    /// Of a firewall.
+    Firewall(Box<FirewallSubject>),
+    /// Of a web server's errors.
+    WebErrors(Box<web_errors::WebErrors>),
+    /// Of players.
+    Players(Box<PlayersSubject>),
 }
 
 /// What was learned of a bot.
@@ -105,9 +125,21 @@ impl Source {
                     max_error_kinds: max_error_kinds.map_or(0, NonZeroUsize::get),
                 }))
             }
+            About::Ssh(config) => Subject::Ssh(Box::new(SshSubject::new(&name, config, &section["ssh"], saved))),
+            About::Firewall(config) => Subject::Firewall(Box::new(FirewallSubject::new(&name, config, &section["firewall"], saved))),
+            About::Players(config) => Subject::Players(Box::new(PlayersSubject::new(&name, config, &section["players"], saved))),
+            About::WebErrors => {
+                let mut metrics = web_errors::WebErrors::default();
+                metrics.load(&section["web_errors"]);
+                Subject::WebErrors(Box::new(metrics))
+            }
         };
         let windows = saved.range(window_section(&name, "")..).take_while(|(key, _)| key.starts_with(&window_section(&name, "")));
-        windows.for_each(|(_, slot)| subject.window().load(&json(Some(slot))));
+        windows.for_each(|(_, slot)| {
+            if let Some(window) = subject.window() {
+                window.load(&json(Some(slot)));
+            }
+        });
         Self {
             saved_pattern: section["pattern"].as_str().map(str::to_owned),
             bookmarks: serde_json::from_value::<Vec<_>>(section["bookmarks"].clone()).unwrap_or_default().into_iter().collect(),
@@ -161,11 +193,7 @@ impl Source {
         if self.format.is_open() && now.since(self.last_lines) >= OPEN_RECORD {
             self.flush(now, shared, actions);
         }
-        if let Subject::Bot(bot) = &mut self.subject
-            && let Some(latency) = &mut bot.latency
-        {
-            latency.on_tick(now);
-        }
+        self.subject.on_tick(now);
     }
 
     pub(super) fn flush(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {
@@ -193,18 +221,29 @@ impl Source {
                 let senders = bot.latency.as_ref().map(|latency| latency.senders(now));
                 bot.metrics.show(&self.name, now, senders.unwrap_or_default(), page);
             }
+            Subject::Ssh(ssh) => ssh.metrics.show(&self.name, page),
+            Subject::Firewall(firewall) => firewall.show(&self.name, page),
+            Subject::WebErrors(errors) => errors.show(&self.name, page),
+            Subject::Players(players) => players.show(page),
         }
     }
 
     pub(super) fn label_overflows(&self) -> u64 {
         match &self.subject {
             Subject::Web(http) => http.overflows(),
-            Subject::Bot(_) => 0,
+            Subject::Players(players) => players.metrics.overflows(),
+            _ => 0,
         }
     }
 
     pub(super) fn tables(&self) -> Vec<Table> {
-        let Subject::Bot(bot) = &self.subject else { return Vec::new() };
+        let bot = match &self.subject {
+            Subject::Bot(bot) => bot,
+            Subject::Ssh(ssh) => return ssh.tables(),
+            Subject::Firewall(firewall) => return firewall.tables(),
+            Subject::Players(players) => return players.tables(),
+            Subject::Web(_) | Subject::WebErrors(_) => return Vec::new(),
+        };
         let (senders, evicted_senders) = bot.latency.as_ref().map(BotLatency::fill).unwrap_or_default();
         let (kinds, evicted_kinds) = bot.errors.fill();
         vec![
@@ -259,9 +298,23 @@ impl Source {
                 writes.extend(bot.latency.as_mut().and_then(BotLatency::save));
                 writes.extend(unchanged.put(errors_section(&self.name), bot.errors.save()));
             }
+            Subject::Ssh(ssh) => {
+                section["ssh"] = ssh.metrics.save();
+                writes.extend(ssh.save());
+            }
+            Subject::Firewall(firewall) => {
+                section["firewall"] = firewall.counters();
+                writes.extend(firewall.scans.as_mut().and_then(PortScan::save));
+            }
+            Subject::WebErrors(errors) => section["web_errors"] = errors.save(),
+            Subject::Players(players) => {
+                section["players"] = players.metrics.save();
+                writes.extend(players.players.as_mut().and_then(Players::save));
+            }
         }
         writes.extend(unchanged.put(self::section(&self.name), section.to_string().into_bytes()));
-        writes.extend(self.subject.window().save_changed().into_iter().map(|(place, slot)| Write::Put {
+        let changed = self.subject.window().map(HourWindow::save_changed).unwrap_or_default();
+        writes.extend(changed.into_iter().map(|(place, slot)| Write::Put {
             section: window_section(&self.name, &place.to_string()),
             bytes: slot.to_string().into_bytes(),
         }));
@@ -270,20 +323,39 @@ impl Source {
 
     /// After a commit that failed.
     pub(super) fn save_all_again(&mut self) {
-        self.subject.window().mark_all_changed();
-        if let Subject::Bot(bot) = &mut self.subject
-            && let Some(latency) = &mut bot.latency
-        {
-            latency.save_all_again();
+        if let Some(window) = self.subject.window() {
+            window.mark_all_changed();
         }
+        self.subject.save_all_again();
     }
 }
 
 impl Subject {
-    fn window(&mut self) -> &mut HourWindow {
+    fn on_tick(&mut self, now: Timestamp) {
         match self {
-            Self::Web(http) => http.window(),
-            Self::Bot(bot) => bot.metrics.window(),
+            Self::Bot(bot) => bot.latency.iter_mut().for_each(|latency| latency.on_tick(now)),
+            Self::Ssh(ssh) => ssh.brute_force.iter_mut().for_each(|detector| detector.on_tick(now)),
+            Self::Firewall(firewall) => firewall.scans.iter_mut().for_each(|detector| detector.on_tick(now)),
+            Self::Players(players) => players.players.iter_mut().for_each(|players| players.on_tick(now)),
+            Self::Web(_) | Self::WebErrors(_) => {}
+        }
+    }
+
+    fn save_all_again(&mut self) {
+        match self {
+            Self::Bot(bot) => bot.latency.iter_mut().for_each(BotLatency::save_all_again),
+            Self::Ssh(ssh) => ssh.brute_force.iter_mut().for_each(SshBruteForce::save_all_again),
+            Self::Firewall(firewall) => firewall.scans.iter_mut().for_each(PortScan::save_all_again),
+            Self::Players(players) => players.players.iter_mut().for_each(Players::save_all_again),
+            Self::Web(_) | Self::WebErrors(_) => {}
+        }
+    }
+
+    fn window(&mut self) -> Option<&mut HourWindow> {
+        match self {
+            Self::Web(http) => Some(http.window()),
+            Self::Bot(bot) => Some(bot.metrics.window()),
+            _ => None,
         }
     }
 }
@@ -310,6 +382,10 @@ impl std::fmt::Debug for Subject {
         out.write_str(match self {
             Self::Web(_) => "Web",
             Self::Bot(_) => "Bot",
+            Self::Ssh(_) => "Ssh",
+            Self::Firewall(_) => "Firewall",
+            Self::WebErrors(_) => "WebErrors",
+            Self::Players(_) => "Players",
         })
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
-use crate::event::Stamped;
+use crate::event::{Stamped, Timestamp};
 use crate::privacy::Privacy;
 
 pub mod apache;
@@ -14,11 +14,16 @@ mod bot_records;
 pub mod caddy_json;
 pub mod custom;
 mod escapes;
+pub mod firewall;
 mod http_fields;
 mod json;
 pub mod nginx_combined;
+pub mod nginx_error;
 pub mod nginx_json;
 mod numbers;
+pub mod players_csv;
+pub mod sshd;
+mod syslog;
 pub mod timestamps;
 pub mod traefik_json;
 pub mod whatsapp_bot;
@@ -106,6 +111,8 @@ pub struct Options<'a> {
     pub privacy: Arc<Privacy>,
     /// The zone of times that name no offset.
     pub zone: TimeZone,
+    /// About now: the year of times that name none is the last one that does not put them beyond it.
+    pub reference: Timestamp,
     /// The field names of `nginx_json`.
     pub nginx_json: &'a nginx_json::Fields,
     /// The formats of the user's own, by what stands behind `custom.`.
@@ -113,7 +120,18 @@ pub struct Options<'a> {
 }
 
 /// Every format that is built in; those of the user's own are named `custom.NAME`.
-pub const NAMES: [&str; 6] = ["nginx_combined", "nginx_json", "apache", "caddy_json", "traefik_json", "whatsapp_bot"];
+pub const NAMES: [&str; 10] = [
+    "nginx_combined",
+    "nginx_json",
+    "nginx_error",
+    "apache",
+    "caddy_json",
+    "traefik_json",
+    "whatsapp_bot",
+    "sshd",
+    "firewall",
+    "players_csv",
+];
 
 /// The format of this name.
 ///
@@ -127,6 +145,10 @@ pub fn by_name(name: &str, options: &Options<'_>) -> Result<Box<dyn Format>, Vec
         "caddy_json" => Box::new(caddy_json::CaddyJson::new(options.zone.clone())),
         "traefik_json" => Box::new(traefik_json::TraefikJson::new()),
         "whatsapp_bot" => Box::new(whatsapp_bot::WhatsappBot::new(options.privacy.clone(), options.zone.clone())),
+        "nginx_error" => Box::new(nginx_error::NginxError::new(options.zone.clone())),
+        "sshd" => Box::new(sshd::Sshd::new(options.zone.clone(), options.reference)),
+        "firewall" => Box::new(firewall::Firewall::new(options.zone.clone(), options.reference)),
+        "players_csv" => Box::new(players_csv::PlayersCsv::new(options.privacy.clone(), options.zone.clone())),
         _ => match name.strip_prefix("custom.").and_then(|custom| options.custom.get(custom)) {
             Some(config) => Box::new(custom::Format::new(config, options.privacy.clone(), options.zone.clone())?),
             None => return Err(vec![unknown(name, options)]),
@@ -134,11 +156,42 @@ pub fn by_name(name: &str, options: &Options<'_>) -> Result<Box<dyn Format>, Vec
     })
 }
 
-/// Whether a format's records tell of a bot's senders, and not of web requests.
-pub fn carries_senders(name: &str, custom: &BTreeMap<String, custom::Config>) -> bool {
-    match name.strip_prefix("custom.") {
-        Some(name) => custom.get(name).is_some_and(|config| config.kind == "bot"),
-        None => name == "whatsapp_bot",
+/// What a format's records tell of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Web requests.
+    Web,
+    /// A bot's messages and errors.
+    Bot,
+    /// Logins over SSH.
+    Ssh,
+    /// Packets at a firewall.
+    Firewall,
+    /// Errors of a web server.
+    WebErrors,
+    /// Players on game servers.
+    Players,
+}
+
+impl Kind {
+    /// Whether its records name people who are shown by pseudonym.
+    pub const fn carries_senders(self) -> bool {
+        matches!(self, Self::Bot | Self::Players)
+    }
+}
+
+/// What the records of this format tell of; web requests, if nobody knows it.
+pub fn kind(name: &str, custom: &BTreeMap<String, custom::Config>) -> Kind {
+    match name {
+        "whatsapp_bot" => Kind::Bot,
+        "sshd" => Kind::Ssh,
+        "firewall" => Kind::Firewall,
+        "nginx_error" => Kind::WebErrors,
+        "players_csv" => Kind::Players,
+        _ => match name.strip_prefix("custom.").and_then(|name| custom.get(name)) {
+            Some(config) if config.kind == "bot" => Kind::Bot,
+            _ => Kind::Web,
+        },
     }
 }
 
@@ -160,16 +213,17 @@ mod tests {
         let options = Options {
             privacy: Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"salt", 160)),
             zone: TimeZone::UTC,
+            reference: Timestamp::default(),
             nginx_json: &nginx_json::Fields::default(),
             custom: &custom,
         };
         for name in NAMES.into_iter().chain(["custom.mybot"]) {
             assert!(by_name(name, &options).is_ok(), "{name}");
-            assert_eq!(carries_senders(name, &custom), name.ends_with("bot"), "{name}");
+            assert_eq!(kind(name, &custom) == Kind::Bot, name.ends_with("bot"), "{name}");
         }
         let problems = |name| by_name(name, &options).err().unwrap();
         assert_eq!(problems("custom.broken").len(), 2);
-        let known = "nginx_combined, nginx_json, apache, caddy_json, traefik_json, whatsapp_bot, custom.broken, custom.mybot";
+        let known = format!("{}, custom.broken, custom.mybot", NAMES.join(", "));
         for name in ["nginx", "", "custom.", "custom.other"] {
             assert_eq!(problems(name), [format!("`{name}` is no known format; use {known}")]);
         }

@@ -26,8 +26,9 @@ impl ClfClock {
     }
 }
 
+const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
 fn clf(text: &[u8; 26]) -> Option<Timestamp> {
-    const MONTHS: [&[u8; 3]; 12] = [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     let [day @ .., b'/', m, o, n, b'/', y, e, a, r, b':', h, i, b':', t, u, b':', s, d, b' ', sign, oh, op, om, on] = text else {
         return None;
     };
@@ -113,6 +114,86 @@ fn minute(text: &[u8; MINUTE_BYTES], zone: &TimeZone) -> Option<Minute> {
     let local = jiff::civil::datetime(year, month, i8::try_from(day).ok()?, i8::try_from(hour).ok()?, i8::try_from(of_hour).ok()?, 0, 0);
     let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
     Some(Minute { civil, offset: civil - at.as_second() })
+}
+
+/// How far the first stamp without a year may lie beyond the reference: clocks and zones differ.
+const AHEAD_OF_REFERENCE: i64 = 86_400;
+/// Half a year, in seconds: a stamp without a year is nearer than this to the one before.
+const HALF_YEAR: i64 = 183 * 86_400;
+
+/// Reads the stamps of the old syslog, which name neither year nor zone: `Nov  2 15:40:14`. The first one is in the last year that does
+/// not put it beyond the reference; each later one is in the year that brings it nearest to the one before, so that New Year passes.
+#[derive(Clone, Debug)]
+pub struct BsdClock {
+    zone: TimeZone,
+    reference: Timestamp,
+    last: Option<Timestamp>,
+    /// The text that was read last, and what it meant.
+    text: [u8; BSD_BYTES],
+}
+
+const BSD_BYTES: usize = "Nov  2 15:40:14".len();
+
+impl BsdClock {
+    /// A clock for wall-clock times of `zone`; `reference` is about now.
+    pub fn new(zone: TimeZone, reference: Timestamp) -> Self {
+        Self { zone, reference, last: None, text: [0; BSD_BYTES] }
+    }
+
+    /// The instant that `text` begins with, and what comes after it. The day may be written with a blank, a zero, or one digit.
+    pub fn parse_prefix<'a>(&mut self, text: &'a [u8]) -> Option<(Timestamp, &'a [u8])> {
+        let (stamp, rest) = text.split_first_chunk::<BSD_BYTES>()?;
+        if self.text == *stamp
+            && let Some(at) = self.last
+        {
+            return Some((at, rest));
+        }
+        let [m, o, n, b' ', tail @ ..] = text else { return None };
+        let month = MONTHS.iter().position(|month| *month == &[*m, *o, *n])?;
+        let (day, tail) = match tail {
+            [b' ' | b'0', ones @ b'1'..=b'9', b' ', tail @ ..] | [ones @ b'1'..=b'9', b' ', tail @ ..] => (ones - b'0', tail),
+            [tens @ b'1'..=b'3', ones @ b'0'..=b'9', b' ', tail @ ..] => ((tens - b'0') * 10 + ones - b'0', tail),
+            _ => return None,
+        };
+        let [h, r, b':', i, u, b':', s, d, rest @ ..] = tail else { return None };
+        let of_day = minutes(number(&[*h, *r])?, number(&[*i, *u])?)? * 60 + number(&[*s, *d]).filter(|second| *second <= 60)?;
+        let at = self.in_its_year(i8::try_from(month).ok()? + 1, i8::try_from(day).ok()?, of_day)?;
+        // A stamp of another length is not told from others by its first bytes.
+        self.text = if text.len() - rest.len() == BSD_BYTES { *stamp } else { [0; BSD_BYTES] };
+        self.last = Some(at);
+        Some((at, rest))
+    }
+
+    fn in_its_year(&self, month: i8, day: i8, of_day: i64) -> Option<Timestamp> {
+        let near = self.last.unwrap_or(self.reference).secs();
+        let year = jiff::Timestamp::from_second(near).ok()?.to_zoned(self.zone.clone()).year();
+        let years = [year + 1, year, year - 1].into_iter().filter_map(|year| self.instant(year, month, day, of_day));
+        let secs = match self.last {
+            Some(_) => years.min_by_key(|secs| (secs - near).abs()),
+            // Of 29 February, the last one may be years ago.
+            None => years
+                .chain((2..=8).filter_map(|ago| self.instant(year - ago, month, day, of_day)))
+                .find(|secs| *secs <= near + AHEAD_OF_REFERENCE),
+        };
+        secs.map(Timestamp::from_secs)
+    }
+
+    fn instant(&self, year: i16, month: i8, day: i8, of_day: i64) -> Option<i64> {
+        let midnight = Date::new(year, month, day).ok()?.to_datetime(jiff::civil::Time::midnight());
+        let local = midnight.checked_add(jiff::SignedDuration::from_secs(of_day)).ok()?;
+        Some(self.zone.to_ambiguous_timestamp(local).compatible().ok()?.as_second())
+    }
+
+    /// The last instant read, to be saved: the year of what follows rests on it.
+    pub fn last(&self) -> Option<Timestamp> {
+        self.last
+    }
+
+    /// Takes up what [`BsdClock::last`] gave, unless the log was silent since for so long that it tells nothing of the year.
+    pub fn go_on_from(&mut self, last: Option<Timestamp>) {
+        self.last = last.filter(|last| (self.reference.secs() - last.secs()).abs() < HALF_YEAR);
+        self.text = [0; BSD_BYTES];
+    }
 }
 
 /// Reads any of these forms, told apart by their looks.
@@ -271,6 +352,53 @@ mod tests {
         for text in ["", "now", "04/Apr/2026", "2026-04-04"] {
             assert_eq!(clock.parse(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn stamps_without_a_year_are_in_the_year_that_fits() {
+        // 2027-01-02T12:00:00Z
+        let reference = Timestamp::from_secs(1_798_891_200);
+        let read = |texts: &[&str]| {
+            let mut clock = BsdClock::new(TimeZone::UTC, reference);
+            let read = |text: &&str| clock.parse_prefix(text.as_bytes()).and_then(|(at, _)| at.to_rfc3339()).unwrap_or_default();
+            texts.iter().map(read).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            read(&[
+                "Dec 31 23:59:59 host",
+                "Dec 31 23:59:60",
+                "Jan  1 00:00:00",
+                "Jan 1 00:00:01 x",
+                "Jan 1 00:00:01 y",
+                "Jan 01 00:00:02"
+            ]),
+            [
+                "2026-12-31T23:59:59Z",
+                "2027-01-01T00:00:00Z",
+                "2027-01-01T00:00:00Z",
+                "2027-01-01T00:00:01Z",
+                "2027-01-01T00:00:01Z",
+                "2027-01-01T00:00:02Z"
+            ]
+        );
+        assert_eq!(read(&["Jan  3 11:00:00", "Dec 30 00:00:00"]), ["2027-01-03T11:00:00Z", "2026-12-30T00:00:00Z"], "clocks go back");
+        assert_eq!(read(&["Jan  4 11:00:00", "May  1 00:00:00"]), ["2026-01-04T11:00:00Z", "2026-05-01T00:00:00Z"], "a year ago");
+        assert_eq!(read(&["Feb 29 00:00:00", "Feb 30 00:00:00"]), ["2024-02-29T00:00:00Z", ""]);
+        for text in
+            ["", "Nov", "Nov  0 10:00:00", "nov  2 10:00:00", "Nov 2 24:00:00 x", "Nov  2 10:00:61", "Nov  2 10:00", "Nov 32 10:00:00"]
+        {
+            assert_eq!(read(&[text]), [""], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_stamp_after_a_long_silence_is_of_this_year() {
+        let mut clock = BsdClock::new(TimeZone::UTC, Timestamp::from_secs(1_798_891_200));
+        clock.go_on_from(Some(Timestamp::from_secs(1_798_891_200 - 200 * 86_400)));
+        assert_eq!(clock.last(), None);
+        let yesterday = Some(Timestamp::from_secs(1_798_891_200 - 86_400));
+        clock.go_on_from(yesterday);
+        assert_eq!(clock.last(), yesterday);
     }
 
     #[test]

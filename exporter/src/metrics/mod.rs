@@ -4,13 +4,17 @@
 
 pub mod attacks;
 pub mod bot;
+pub mod firewall;
 pub mod histogram;
 pub mod hour_window;
 pub mod http;
 pub mod names;
 pub mod own;
 pub mod page;
+pub mod players;
 pub mod reference;
 pub mod sources;
+pub mod ssh;
+pub mod web_errors;
 
 pub use page::{Exposition, Page};

@@ -130,6 +130,19 @@ metrics! {
     BOT_NEW_ERROR_KINDS = counter("hostwarden_bot_new_error_kinds_total", &["source"],
         "Kinds of error met for the first time: messages that are alike once numbers, ids and addresses are taken out are one kind.");
 
+    SSH_AUTH = counter("hostwarden_ssh_auth_total", &["source", "outcome"],
+        "Attempts to log in over SSH; the lines that sshd writes of one attempt count once.");
+    FIREWALL_EVENTS = counter("hostwarden_firewall_events_total", &["source", "action", "protocol"],
+        "Packets that the firewall logged. It logs at a limited rate, so these are lower bounds.");
+    PORT_SCANS = counter("hostwarden_port_scans_total", &[], "Port scans found in the firewall's log.");
+    WEB_ERRORS = counter("hostwarden_web_errors_total", &["source", "kind"],
+        "Records of the web server's error log. Visitors can forge these lines: for looking, not for acting.");
+    PLAYERS_ONLINE = gauge("hostwarden_players_online", &["server"], "Players who came and have not left.");
+    PLAYER_JOINS = counter("hostwarden_player_joins_total", &["server"], "Players who came.");
+    PLAYER_LEAVES = counter("hostwarden_player_leaves_total", &["server"], "Players who left.");
+    PLAYER_RETURNS = counter("hostwarden_player_returns_total", &["server"],
+        "Players who came and had been here before, as far back as the table players reaches.");
+
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");

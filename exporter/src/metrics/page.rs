@@ -63,6 +63,28 @@ impl Page {
         self.push(metric, labels, Value::Counter(value), 1);
     }
 
+    /// Adds to the row of a counter that several sources share.
+    pub fn add_counter(&mut self, metric: &'static Metric, labels: &[&str], value: u64) {
+        match self.shared(metric, labels) {
+            Some(Value::Counter(sum)) => *sum += value,
+            _ => self.counter(metric, labels, value),
+        }
+    }
+
+    /// Adds to the row of a gauge that several sources share.
+    pub fn add_gauge(&mut self, metric: &'static Metric, labels: &[&str], value: f64) {
+        match self.shared(metric, labels) {
+            Some(Value::Gauge(sum)) => *sum += value,
+            _ => self.gauge(metric, labels, value),
+        }
+    }
+
+    fn shared(&mut self, metric: &'static Metric, labels: &[&str]) -> Option<&mut Value> {
+        let family = self.families.iter_mut().find(|family| family.metric.name == metric.name)?;
+        let is_same = |row: &Row| row.labels.iter().map(|(_, value)| value.as_str()).eq(labels.iter().copied());
+        family.rows.iter_mut().find(|row| is_same(row)).map(|row| &mut row.value)
+    }
+
     /// Adds a gauge's row.
     pub fn gauge(&mut self, metric: &'static Metric, labels: &[&str], value: f64) {
         self.push(metric, labels, Value::Gauge(value), 1);
