@@ -135,12 +135,6 @@ impl Default for Suspect {
 }
 
 impl Suspect {
-    /// Whether it has done just this before, as far as that can be told.
-    pub fn has_done(&self, deed: &Deed) -> bool {
-        let (word, bit) = place(deed.what);
-        self.seen[word] & bit != 0
-    }
-
     /// Notes a deed; whether it is a new one and not a repetition.
     fn note(&mut self, secs: u32, deed: Deed) -> bool {
         if secs.saturating_sub(self.last) > DAY {

@@ -80,16 +80,25 @@ impl Suspicion {
         Self { config }
     }
 
-    /// Scores a deed that has just been noted.
-    pub fn score_deed(&self, at: Timestamp, suspect: &mut Suspect, kind: Kind, times: u32, is_new: bool) {
+    /// Scores a deed that has just been noted; gives the score. Who had calmed down to a quarter may be told of anew.
+    pub fn score_deed(&self, at: Timestamp, suspect: &mut Suspect, kind: Kind, times: u32, is_new: bool) -> f32 {
         let now = seconds(at);
         let fade = self.fade(suspect, now);
-        suspect.tallies.iter_mut().for_each(|tally| tally.points *= fade);
+        let mut score = 0.0;
+        for tally in &mut suspect.tallies {
+            tally.points *= fade;
+            score += tally.points;
+        }
         suspect.scored_at = suspect.scored_at.max(now);
+        if score < self.config.finding_score / 4.0 {
+            suspect.told = 0;
+        }
         let (points, cap) = weight(kind);
         let counted = if adds_up(kind) { times } else { u32::from(is_new) };
         let tally = &mut suspect.tallies[kind.index()];
-        tally.points = (tally.points + points * counted as f32).min(cap);
+        let before = tally.points;
+        tally.points = (before + points * counted as f32).min(cap);
+        score + tally.points - before
     }
 
     /// The score at `now`.
@@ -118,12 +127,11 @@ impl Suspicion {
         terms
     }
 
-    /// What is to be told of `client`, if its score has passed a threshold that was not told yet: once at the finding's score, once at
-    /// twice of it. Who calms down to a quarter may be told of anew.
-    pub fn judge(&self, at: Timestamp, client: Client, suspect: &Suspect) -> Option<Found> {
-        let score = self.score(suspect, at);
+    /// What is to be told of `client`, whose score is now `score`, if that has passed a threshold that was not told yet: once at the
+    /// finding's score, once at twice of it.
+    pub fn judge(&self, at: Timestamp, client: Client, suspect: &Suspect, score: f32) -> Option<Found> {
         let level = self.level(score);
-        if level <= suspect.told || (level < 2 && suspect.told > 0 && score > self.config.finding_score / 4.0) {
+        if level <= suspect.told {
             return None;
         }
         let terms = self.terms(suspect, at);
@@ -144,19 +152,15 @@ impl Suspicion {
         suspect.told = self.level(self.score(suspect, at));
     }
 
-    /// Lets a client that has calmed down be told of again.
-    pub fn calm(&self, at: Timestamp, suspect: &mut Suspect) {
-        if suspect.told > 0 && self.score(suspect, at) < self.config.finding_score / 4.0 {
-            suspect.told = 0;
-        }
-    }
-
     fn level(&self, score: f32) -> u8 {
         u8::from(score >= self.config.finding_score) + u8::from(score >= 2.0 * self.config.finding_score)
     }
 
     fn fade(&self, suspect: &Suspect, now: u32) -> f32 {
-        let age = now.saturating_sub(suspect.scored_at) as f32;
+        if now <= suspect.scored_at {
+            return 1.0;
+        }
+        let age = (now - suspect.scored_at) as f32;
         (-age / self.config.half_life_secs.max(1) as f32).exp2()
     }
 }
@@ -191,9 +195,8 @@ mod tests {
             let at = Timestamp::from_secs(AT + secs);
             let client = Client::V4(7);
             let (suspect, is_new) = self.suspects.note(at, client, Deed { kind, what, times: 1 }).unwrap();
-            self.suspicion.calm(at, suspect);
-            self.suspicion.score_deed(at, suspect, kind, 1, is_new);
-            if let Some(found) = self.suspicion.judge(at, client, suspect) {
+            let score = self.suspicion.score_deed(at, suspect, kind, 1, is_new);
+            if let Some(found) = self.suspicion.judge(at, client, suspect, score) {
                 self.suspicion.told(at, suspect);
                 self.found.push(found);
             }

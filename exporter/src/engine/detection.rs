@@ -127,8 +127,10 @@ impl Detection {
         let is_strong = class.is_some_and(AttackClass::is_strong);
         let by = By { agent: request.user_agent, address: context.proxies.client(request) };
         let Some(client) = Client::parse(by.address) else { return Judgement { class, is_attackers: is_strong } };
+        let mut is_suspicious = false;
         if let Some(suspect) = self.suspects.get_mut(client) {
             suspect.requests = suspect.requests.saturating_add(1);
+            is_suspicious = self.suspicion.is_suspicious(suspect, at);
         }
         if let Some(attack) = attack {
             self.attack(at, context, client, by, request, attack, http);
@@ -136,7 +138,6 @@ impl Detection {
         if let Some(link) = link {
             self.link_opened(at, context, client, by, link);
         }
-        let is_suspicious = self.suspects.get(client).is_some_and(|suspect| self.suspicion.is_suspicious(suspect, at));
         Judgement { class, is_attackers: is_strong || is_suspicious }
     }
 
@@ -168,22 +169,16 @@ impl Detection {
             if matches!(class, AttackClass::ConfigProbe | AttackClass::CveProbe | AttackClass::Webshell) { path } else { request.target };
         let deed = Deed { kind: Kind::Web(class), what: hash(what), times: 1 };
         let place = Place { source: context.source, site: http.site_name(request.host), client, country };
-        let is_new = self.is_new(client, &deed);
+        let is_new = self.deed(at, context, client, deed, by);
         self.ledger.add(at, &place, request, attack, is_new, context.privacy);
-        self.deed(at, context, client, deed, by);
     }
 
-    fn is_new(&self, client: Client, deed: &Deed) -> bool {
-        self.suspects.get(client).is_none_or(|suspect| !suspect.has_done(deed))
-    }
-
-    /// Holds something against a client, and tells what comes of it.
-    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, by: By<'_>) {
-        let Some((suspect, is_new)) = self.suspects.note(at, client, deed) else { return };
-        self.suspicion.calm(at, suspect);
-        self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
+    /// Holds something against a client, and tells what comes of it. Whether it is new of this client.
+    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, by: By<'_>) -> bool {
+        let Some((suspect, is_new)) = self.suspects.note(at, client, deed) else { return false };
+        let score = self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
         let slow = self.slow_attacker.as_mut().filter(|_| deed.kind.is_strong()).and_then(|slow| slow.judge(at, client, suspect));
-        let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect) } else { None };
+        let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect, score) } else { None };
         if let Some(found) = score
             && self.tell(context, found, by)
             && let Some(suspect) = self.suspects.get_mut(client)
@@ -196,6 +191,7 @@ impl Detection {
         {
             slow.strike(at, client, suspect);
         }
+        is_new
     }
 
     fn link_opened(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, by: By<'_>, link: Link) {

@@ -2,7 +2,7 @@
 //! not carry: paths, agents, addresses.
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, Hash};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::subject::Client;
 
 /// Attacks that are kept for people.
 pub(super) const MAX_RECENT: usize = 500;
-/// Paths, agents and clients counted, each by site and class.
+/// Paths and agents counted, each by site and class.
 const MAX_TOPS: usize = 2_048;
 /// Clients of which samples are kept, and how many of each.
 const MAX_SAMPLED: usize = 1_024;
@@ -27,7 +27,7 @@ const TEXT_CHARS: usize = 200;
 
 /// The sections of the ledger; those that name clients begin with `clients/`.
 const RECENT: &str = "clients/attacks";
-const TOPS: &str = "clients/tops";
+const TOPS: &str = "tops";
 const SAMPLES: &str = "clients/samples";
 
 /// An attack, fit to be shown but for its client.
@@ -53,7 +53,6 @@ pub(super) struct Entry {
 pub(super) enum What {
     Path,
     Agent,
-    Client,
 }
 
 /// How often something was part of an attack.
@@ -62,9 +61,8 @@ pub(super) struct Top {
     pub(super) what: What,
     pub(super) site: String,
     pub(super) class: AttackClass,
-    /// Scrubbed text; empty for clients.
+    /// Scrubbed.
     pub(super) text: String,
-    pub(super) client: Option<Client>,
     pub(super) count: u64,
     pub(super) last: u32,
 }
@@ -113,21 +111,19 @@ pub(super) struct Ledger {
 
 /// An attack as it was logged; it is scrubbed when somebody looks, since most are never looked at.
 enum Raw {
-    Fresh(Box<Fresh>),
+    Fresh(Fresh),
     Shown(Box<Entry>),
 }
 
 struct Fresh {
     at: u32,
-    source: String,
-    site: String,
     client: Client,
     country: [u8; 2],
     attack: Attack,
-    method: Vec<u8>,
-    path: Vec<u8>,
     status: u16,
-    user_agent: Vec<u8>,
+    /// Source, site, method, path and user agent, one behind the other: one piece of memory, used again and again.
+    texts: Vec<u8>,
+    ends: [u32; 5],
 }
 
 /// Where an attack was seen.
@@ -166,9 +162,8 @@ impl Ledger {
         privacy: &Privacy,
     ) {
         let secs = seconds(at);
-        let cut = |text: &[u8]| text.get(..TEXT_BYTES).unwrap_or(text).to_vec();
         let path = request.target.split(|&byte| byte == b'?').next().unwrap_or_default();
-        for (what, text) in [(What::Path, path), (What::Agent, request.user_agent), (What::Client, b"")] {
+        for (what, text) in [(What::Path, path), (What::Agent, request.user_agent)] {
             self.count(secs, place, attack.class, what, text, privacy);
         }
         if is_new {
@@ -189,43 +184,33 @@ impl Ledger {
             });
             (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
         }
-        if self.recent.len() == MAX_RECENT {
-            self.recent.pop_front();
-        }
         let mut country = [b'Z'; 2];
         if let [a, b] = *place.country.as_bytes() {
             country = [a, b];
         }
+        let gone = if self.recent.len() == MAX_RECENT { self.recent.pop_front() } else { None };
+        let mut texts = if let Some(Raw::Fresh(Fresh { texts, .. })) = gone { texts } else { Vec::new() };
+        texts.clear();
+        let ends = [place.source.as_bytes(), place.site.as_bytes(), request.method, request.target, request.user_agent].map(|text| {
+            texts.extend_from_slice(text.get(..TEXT_BYTES).unwrap_or(text));
+            texts.len() as u32
+        });
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
-        self.recent.push_back(Raw::Fresh(Box::new(Fresh {
-            at: secs,
-            source: place.source.to_owned(),
-            site: place.site.to_owned(),
-            client: place.client,
-            country,
-            attack,
-            method: cut(request.method),
-            path: cut(request.target),
-            status: request.status,
-            user_agent: cut(request.user_agent),
-        })));
+        self.recent.push_back(Raw::Fresh(Fresh { at: secs, client: place.client, country, attack, status: request.status, texts, ends }));
     }
 
     fn count(&mut self, secs: u32, place: &Place<'_>, class: AttackClass, what: What, text: &[u8], privacy: &Privacy) {
-        let mut hasher = DefaultHasher::new();
-        (place.site, class, what, text).hash(&mut hasher);
-        let client = (what == What::Client).then_some(place.client);
-        client.hash(&mut hasher);
+        // Stays the same over restarts; whoever makes two paths meet spoils a ranking and nothing else.
+        let key = foldhash::fast::FixedState::default().hash_one((place.site, class, what, text));
         let make = || Top {
             what,
             site: place.site.to_owned(),
             class,
             text: privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS),
-            client,
             count: 0,
             last: secs,
         };
-        let top = self.tops.entry(hasher.finish(), secs, make);
+        let top = self.tops.entry(key, secs, make);
         (top.count, top.last) = (top.count + 1, top.last.max(secs));
     }
 
@@ -271,25 +256,38 @@ impl Ledger {
     }
 }
 
+impl Fresh {
+    fn texts(&self) -> [&[u8]; 5] {
+        let mut start = 0;
+        self.ends.map(|end| {
+            let text = self.texts.get(start..end as usize).unwrap_or_default();
+            start = end as usize;
+            text
+        })
+    }
+}
+
 impl Raw {
     fn shown(&self, privacy: &Privacy) -> Entry {
         match self {
             Self::Shown(entry) => (**entry).clone(),
             Self::Fresh(fresh) => {
                 let shown = |text: &[u8]| privacy.scrub_to(text, TEXT_CHARS);
+                let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+                let [source, site, method, path, user_agent] = fresh.texts();
                 Entry {
                     at: fresh.at,
-                    source: fresh.source.clone(),
-                    site: fresh.site.clone(),
+                    source: plain(source),
+                    site: plain(site),
                     client: fresh.client,
-                    country: String::from_utf8_lossy(&fresh.country).into_owned(),
+                    country: plain(&fresh.country),
                     class: fresh.attack.class,
                     why: fresh.attack.why.to_owned(),
                     meaning: fresh.attack.meaning.to_owned(),
-                    method: shown(&fresh.method),
-                    path: shown(&fresh.path),
+                    method: shown(method),
+                    path: shown(path),
                     status: fresh.status,
-                    user_agent: shown(&fresh.user_agent),
+                    user_agent: shown(user_agent),
                 }
             }
         }

@@ -156,8 +156,7 @@ impl Engine {
         sums.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let (detection, privacy) = (&self.shared.detection, &*self.shared.privacy);
         let entry = |(key, count): (String, u64)| {
-            let ranked =
-                |what| ranking(detection, privacy, what, |site, class| if by == By::Site { site == key } else { class.as_str() == key });
+            let ranked = |what| ranking(detection, what, |site, class| if by == By::Site { site == key } else { class.as_str() == key });
             let name = if by == By::Site { "site" } else { "class" };
             let other = if by == By::Site {
                 ("classes", ranked_by_count(detection, |top| (top.site == key).then(|| top.class.as_str().to_owned())))
@@ -166,7 +165,7 @@ impl Engine {
             };
             json!({
                 name: key, "attacks": count, other.0: other.1, "paths": ranked(What::Path), "user_agents": ranked(What::Agent),
-                "clients": ranked(What::Client),
+                "clients": clients_of(detection, privacy, by, &key),
             })
         };
         let name = if by == By::Site { "sites" } else { "classes" };
@@ -175,11 +174,25 @@ impl Engine {
 }
 
 /// The most frequent of what was part of attacks that `belongs` chooses.
-fn ranking(detection: &Detection, privacy: &Privacy, what: What, belongs: impl Fn(&str, AttackClass) -> bool) -> Vec<Value> {
+fn ranking(detection: &Detection, what: What, belongs: impl Fn(&str, AttackClass) -> bool) -> Vec<Value> {
     let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     for top in detection.ledger.tops().filter(|top| top.what == what && belongs(&top.site, top.class)) {
-        let text = top.client.map_or_else(|| top.text.clone(), |client| shown(client, privacy));
-        *counts.entry(text).or_default() += top.count;
+        *counts.entry(top.text.clone()).or_default() += top.count;
+    }
+    ranked(counts)
+}
+
+/// Who attacked most: by class from what is held against everybody, by site from the last attacks.
+fn clients_of(detection: &Detection, privacy: &Privacy, by: By, key: &str) -> Vec<Value> {
+    let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    if by == By::Site {
+        for entry in detection.ledger.recent(privacy).filter(|entry| entry.site == key) {
+            *counts.entry(shown(entry.client, privacy)).or_default() += 1;
+        }
+    } else if let Some(kind) = Kind::all().find(|kind| kind.as_str() == key) {
+        for (client, suspect) in detection.suspects.iter().filter(|(_, suspect)| suspect.tallies[kind.index()].times > 0) {
+            *counts.entry(shown(client, privacy)).or_default() += u64::from(suspect.tallies[kind.index()].times);
+        }
     }
     ranked(counts)
 }
