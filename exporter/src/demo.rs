@@ -1,4 +1,4 @@
-//! Writes the made-up logs to files in a folder, as a web server and a bot would, and rotates them so that they stay small.
+//! Writes the made-up logs to files in a folder, as the programs of a machine would, and rotates them so that they stay small.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -14,6 +14,10 @@ pub struct LogFiles {
     combined: LogFile,
     json: LogFile,
     bot: LogFile,
+    auth: LogFile,
+    firewall: LogFile,
+    web_errors: LogFile,
+    players: LogFile,
 }
 
 struct LogFile {
@@ -29,6 +33,14 @@ impl LogFiles {
     pub const JSON: &str = "nginx/sites.json.log";
     /// The bot's log.
     pub const BOT: &str = "bot/bot.log";
+    /// sshd's log.
+    pub const AUTH: &str = "auth.log";
+    /// The firewall's log.
+    pub const FIREWALL: &str = "ufw.log";
+    /// nginx's error log.
+    pub const WEB_ERRORS: &str = "nginx/error.log";
+    /// The game servers' CSV.
+    pub const PLAYERS: &str = "game/players.log";
 
     /// Makes the logs in `folder`, with the folders that are missing.
     ///
@@ -40,6 +52,10 @@ impl LogFiles {
             combined: LogFile::open(folder.join(Self::COMBINED))?,
             json: LogFile::open(folder.join(Self::JSON))?,
             bot: LogFile::open(folder.join(Self::BOT))?,
+            auth: LogFile::open(folder.join(Self::AUTH))?,
+            firewall: LogFile::open(folder.join(Self::FIREWALL))?,
+            web_errors: LogFile::open(folder.join(Self::WEB_ERRORS))?,
+            players: LogFile::open(folder.join(Self::PLAYERS))?,
         })
     }
 
@@ -55,7 +71,11 @@ impl LogFiles {
     fn append_until(&mut self, lines: &Lines, limit: u64) -> io::Result<()> {
         self.combined.append(&lines.combined, limit)?;
         self.json.append(&lines.json, limit)?;
-        self.bot.append(&lines.bot, limit)
+        self.bot.append(&lines.bot, limit)?;
+        self.auth.append(&lines.auth, limit)?;
+        self.firewall.append(&lines.firewall, limit)?;
+        self.web_errors.append(&lines.web_errors, limit)?;
+        self.players.append(&lines.players, limit)
     }
 }
 
@@ -90,7 +110,7 @@ mod tests {
     fn logs_grow_and_are_rotated() {
         let folder = tempfile::tempdir().unwrap();
         let mut files = LogFiles::create(folder.path()).unwrap();
-        let lines = |text: &str| Lines { combined: text.into(), json: Vec::new(), bot: text.into() };
+        let lines = |text: &str| Lines { combined: text.into(), bot: text.into(), ..Lines::default() };
         files.append_until(&lines("one\n"), 6).unwrap();
         files.append_until(&lines("two\n"), 6).unwrap();
         files.append_until(&lines("three\n"), 6).unwrap();

@@ -87,6 +87,10 @@ fn config(listen: SocketAddr, folder: &Path) -> anyhow::Result<Config> {
         source("web", LogFiles::COMBINED, "nginx_combined"),
         source("sites", LogFiles::JSON, "nginx_json"),
         source("bot", LogFiles::BOT, "whatsapp_bot"),
+        source("ssh", LogFiles::AUTH, "sshd"),
+        source("firewall", LogFiles::FIREWALL, "firewall"),
+        source("web_errors", LogFiles::WEB_ERRORS, "nginx_error"),
+        source("players", LogFiles::PLAYERS, "players_csv"),
     ];
     Ok(config)
 }

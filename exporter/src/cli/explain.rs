@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Failure, events, replay, whole_logs};
 use crate::batch::Batch;
+use crate::classify::Classifier;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Action, Engine, Input};
+use crate::event::Event;
 use crate::finding::Finding;
 use crate::formats::{self, Format, Parsed};
 use crate::privacy::Privacy;
@@ -31,6 +33,7 @@ pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> 
     let mut explainer = Explainer {
         format: setup::format(&config, &arguments.format, None, &privacy).map_err(Failure::Usage)?,
         engine: replay::engine(&config, &arguments.format, "explain")?,
+        classifier: Classifier::new(),
         proxies: TrustedProxies::new(config.web.trusted_proxies.clone()),
         privacy,
         line: 0,
@@ -56,6 +59,7 @@ struct Explainer {
     format: Box<dyn Format>,
     /// Sees the same lines, for what the detectors find.
     engine: Engine,
+    classifier: Classifier,
     proxies: TrustedProxies,
     privacy: Arc<Privacy>,
     line: u64,
@@ -68,9 +72,9 @@ impl Explainer {
         let batch = Batch { lines: [line, b"\n"].concat(), ..Batch::default() };
         let findings = findings(self.engine.step(clock::now(), Input::Lines(batch)));
         let mut records = Vec::new();
-        let (number, opened) = (self.line, &mut self.opened);
-        self.format.read_line(line, &mut |_: &[u8], parsed: Parsed<'_>| {
-            records.extend(record(number, opened, parsed, &self.proxies, &self.privacy));
+        let Self { format, opened, classifier, proxies, privacy, line: number, .. } = self;
+        format.read_line(line, &mut |_: &[u8], parsed: Parsed<'_>| {
+            records.extend(record(*number, opened, parsed, classifier, proxies, privacy));
         });
         print(records, findings, out)
     }
@@ -78,20 +82,35 @@ impl Explainer {
     fn finish(&mut self, out: &mut impl Write) -> anyhow::Result<()> {
         let findings = findings(self.engine.flush(clock::now()));
         let mut records = Vec::new();
-        let (number, opened) = (self.line, &mut self.opened);
-        self.format.flush(&mut |_: &[u8], parsed: Parsed<'_>| {
-            records.extend(record(number, opened, parsed, &self.proxies, &self.privacy));
+        let Self { format, opened, classifier, proxies, privacy, line: number, .. } = self;
+        format.flush(&mut |_: &[u8], parsed: Parsed<'_>| {
+            records.extend(record(*number, opened, parsed, classifier, proxies, privacy));
         });
         print(records, findings, out)
     }
 }
 
 /// The object of one record, or nothing for a line that is only a part of one. A record that was held back is named by its first line.
-fn record(line: u64, opened: &mut Option<u64>, parsed: Parsed<'_>, proxies: &TrustedProxies, privacy: &Privacy) -> Option<Value> {
+fn record(
+    line: u64,
+    opened: &mut Option<u64>,
+    parsed: Parsed<'_>,
+    classifier: &mut Classifier,
+    proxies: &TrustedProxies,
+    privacy: &Privacy,
+) -> Option<Value> {
     match parsed {
         Parsed::Event(stamped) => {
             let line = opened.take().unwrap_or(line);
-            Some(json!({ "line": line, "event": events::json(stamped.at, &stamped.event, proxies, privacy), "findings": [] }))
+            let mut record = json!({ "line": line, "event": events::json(stamped.at, &stamped.event, proxies, privacy), "findings": [] });
+            if let Event::Http(request) = &stamped.event
+                && let Some(attack) = classifier.classify(request)
+            {
+                record["class"] = attack.class.as_str().into();
+                record["why"] = attack.why.into();
+                record["meaning"] = attack.meaning.into();
+            }
+            Some(record)
         }
         Parsed::Skip => Some(json!({ "line": line, "event": null, "findings": [] })),
         Parsed::Malformed(reason) => Some(json!({ "line": line, "event": null, "error": reason, "findings": [] })),

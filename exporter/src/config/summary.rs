@@ -44,6 +44,9 @@ impl Config {
         let switches = [
             ("bot_latency", detectors.bot_latency.enabled),
             ("bot_errors", detectors.bot_errors.enabled),
+            ("suspicion", detectors.suspicion.enabled),
+            ("slow_attacker", detectors.slow_attacker.enabled),
+            ("enumeration", detectors.enumeration.enabled),
             ("ssh_brute_force", detectors.ssh_brute_force.enabled),
             ("port_scan", detectors.port_scan.enabled),
             ("players", detectors.players.enabled),

@@ -186,11 +186,11 @@ impl SshBruteForce {
         let login = self.logins.entry(client);
         login.0 = login.0.max(at);
         if let Some(country) = location.country {
-            self.from_country(at, client, auth, country, out);
+            self.country_of_user(at, client, auth, country, out);
         }
     }
 
-    fn from_country(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, country: [u8; 2], out: &mut Vec<Found>) {
+    fn country_of_user(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, country: [u8; 2], out: &mut Vec<Found>) {
         let user = self.users.entry(hash(auth.user));
         user.last = user.last.max(at);
         if user.known.contains(&country) {

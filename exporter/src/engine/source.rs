@@ -231,7 +231,6 @@ impl Source {
     pub(super) fn label_overflows(&self) -> u64 {
         match &self.subject {
             Subject::Web(http) => http.overflows(),
-            Subject::Players(players) => players.metrics.overflows(),
             _ => 0,
         }
     }

@@ -115,7 +115,8 @@ impl PlayersCsv {
 
     /// Divides a line; false if a quote is not closed.
     fn split(&mut self, line: &[u8], separator: u8) -> bool {
-        (self.text.clear(), self.ends.clear());
+        self.text.clear();
+        self.ends.clear();
         let mut bytes = line.iter().copied().peekable();
         loop {
             let mut is_open = bytes.next_if_eq(&b'"').is_some();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::names::{PLAYER_JOINS, PLAYER_LEAVES, PLAYER_RETURNS, PLAYERS_ONLINE};
+use super::names::{LABEL_OVERFLOW, PLAYER_JOINS, PLAYER_LEAVES, PLAYER_RETURNS, PLAYERS_ONLINE};
 use super::page::Page;
 
 /// The most servers told apart: each is a label value. Further ones count as `other`.
@@ -65,11 +65,6 @@ impl Players {
         self.servers.len() - 1
     }
 
-    /// Servers beyond the limit that were counted as `other`.
-    pub fn overflows(&self) -> u64 {
-        self.overflows
-    }
-
     /// Joins, leaves, and joins of who had been here before.
     pub fn totals(&self) -> [u64; 3] {
         self.servers
@@ -86,6 +81,7 @@ impl Players {
             page.add_counter(&PLAYER_LEAVES, &labels, server.leaves);
             page.add_counter(&PLAYER_RETURNS, &labels, server.returns);
         }
+        page.add_counter(&LABEL_OVERFLOW, &[PLAYER_JOINS.name], self.overflows);
     }
 
     /// For [`Players::load`].
@@ -123,7 +119,7 @@ mod tests {
             players.join(server, number % 2 == 0);
             players.leave(server);
         }
-        assert_eq!((players.servers.len(), players.overflows(), players.totals()), (MAX_SERVERS + 1, 8, [40, 40, 20]));
+        assert_eq!((players.servers.len(), players.overflows, players.totals()), (MAX_SERVERS + 1, 8, [40, 40, 20]));
         assert_eq!((players.servers[0].joins, players.server(b"arena 3"), players.server(b"")), (8, 4, 0));
         let mut again = Players::default();
         again.load(&players.save());

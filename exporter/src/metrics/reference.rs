@@ -9,6 +9,9 @@ const FORMER_NAMES: &[(&str, &str, &str)] = &[
     ("vps_control", "errors in the last hour", "`increase(hostwarden_bot_errors_total[1h])`"),
     ("security_dashboard", "by_domain: total requests", "`hostwarden_http_requests_total` by `site`"),
     ("security_dashboard", "req_time", "`hostwarden_http_request_duration_seconds`"),
+    ("monitoring_platform", "netmon_players_online", "`hostwarden_players_online`"),
+    ("monitoring_platform", "netmon_player_joins_total", "`hostwarden_player_joins_total`"),
+    ("monitoring_platform", "netmon_player_leaves_total", "`hostwarden_player_leaves_total`"),
 ];
 
 /// The page in Markdown.

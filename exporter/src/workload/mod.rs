@@ -8,12 +8,14 @@ use std::time::Duration;
 use crate::event::Timestamp;
 
 pub mod bot;
+pub mod machine;
 mod probes;
 mod random;
 mod stamps;
 pub mod web;
 
 pub use bot::Bot;
+pub use machine::Machine;
 pub use web::Web;
 
 /// The most time made up at once: a demo that slept (a closed laptop) goes on, it does not catch up.
@@ -22,11 +24,12 @@ const MAX_STEP: Duration = Duration::from_secs(60);
 /// How many of the web's requests a bot gets as messages.
 const MESSAGES_PER_REQUEST: f64 = 0.05;
 
-/// Three logs of one machine: a web server's in two formats, and a bot's.
+/// The logs of one machine: a web server's in two formats, a bot's, and those of sshd, firewall, web errors and players.
 pub struct Workload {
     combined: Web,
     json: Web,
     bot: Bot,
+    machine: Machine,
     now: Timestamp,
 }
 
@@ -39,6 +42,14 @@ pub struct Lines {
     pub json: Vec<u8>,
     /// The bot's log; its times are UTC.
     pub bot: Vec<u8>,
+    /// sshd's log, with other programs' lines.
+    pub auth: Vec<u8>,
+    /// The firewall's log.
+    pub firewall: Vec<u8>,
+    /// nginx's error log; its times are UTC.
+    pub web_errors: Vec<u8>,
+    /// The game servers' CSV.
+    pub players: Vec<u8>,
 }
 
 impl Workload {
@@ -49,6 +60,7 @@ impl Workload {
             combined: Web::new(seed, rate / 2.0, start, None),
             json: Web::new(seed.wrapping_add(1), rate / 2.0, start, None),
             bot: Bot::new(seed.wrapping_add(2), rate * MESSAGES_PER_REQUEST, start, None),
+            machine: Machine::new(seed.wrapping_add(3), start),
             now: start,
         }
     }
@@ -60,6 +72,7 @@ impl Workload {
             self.combined.skip_to(now);
             self.json.skip_to(now);
             self.bot.skip_to(now);
+            self.machine.skip_to(now);
         }
         self.now = self.now.max(now);
         while self.combined.due() <= now {
@@ -70,6 +83,9 @@ impl Workload {
         }
         while self.bot.due() <= now {
             self.bot.step(&mut lines.bot);
+        }
+        while self.machine.due() <= now {
+            self.machine.step(&mut lines);
         }
         lines
     }

@@ -50,6 +50,19 @@ pub(super) fn write_python(out: &mut Vec<u8>, at: Timestamp) {
     write!(out, "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02},{millis:03}").unwrap_or_default();
 }
 
+/// `2026-11-21T10:00:00.123456+00:00`, as rsyslog.
+pub(super) fn write_rsyslog(out: &mut Vec<u8>, at: Timestamp) {
+    let Civil { year, month, day, hour, minute, second } = civil(at);
+    let micros = at.micros().rem_euclid(1_000_000);
+    write!(out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00").unwrap_or_default();
+}
+
+/// `2026/11/21 10:00:00`, as nginx's error log.
+pub(super) fn write_nginx_error(out: &mut Vec<u8>, at: Timestamp) {
+    let Civil { year, month, day, hour, minute, second } = civil(at);
+    write!(out, "{year:04}/{month:02}/{day:02} {hour:02}:{minute:02}:{second:02}").unwrap_or_default();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +79,7 @@ mod tests {
         assert_eq!(write(write_nginx, 1_798_761_599_000_000), "31/Dec/2026:23:59:59 +0000");
         assert_eq!(write(write_nginx, 1_798_761_600_000_000), "01/Jan/2027:00:00:00 +0000");
         assert_eq!(write(write_python, 1_795_255_200_123_456), "2026-11-21 10:00:00,123");
+        assert_eq!(write(write_rsyslog, 1_795_255_200_123_456), "2026-11-21T10:00:00.123456+00:00");
+        assert_eq!(write(write_nginx_error, 1_795_255_200_123_456), "2026/11/21 10:00:00");
     }
 }

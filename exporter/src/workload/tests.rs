@@ -15,6 +15,10 @@ fn minute(seed: u64) -> Lines {
         all.combined.extend(lines.combined);
         all.json.extend(lines.json);
         all.bot.extend(lines.bot);
+        all.auth.extend(lines.auth);
+        all.firewall.extend(lines.firewall);
+        all.web_errors.extend(lines.web_errors);
+        all.players.extend(lines.players);
     }
     all
 }
@@ -48,6 +52,18 @@ fn the_first_minute_shows_every_kind() {
         }
         for text in ["Incoming message", "Outgoing message", "[ERROR]", "[CRITICAL]", "Traceback (most", "panchi.errors.", "[DEBUG]"] {
             assert!(has(&bot, text), "seed {seed}: no {text}");
+        }
+        let others = [
+            (&all.auth, ["Failed password for ", "Accepted publickey for deploy", "Invalid user "]),
+            (&all.firewall, ["[UFW BLOCK]", "PROTO=TCP", " SYN "]),
+            (&all.web_errors, ["[error]", "client: ", "server: "]),
+            (&all.players, [",join,", "17952552", ","]),
+        ];
+        for (log, texts) in others {
+            let log = lines(log);
+            for text in texts {
+                assert!(has(&log, text), "seed {seed}: no {text}");
+            }
         }
     }
 }
