@@ -18,6 +18,8 @@ use crate::subject::Client;
 pub(super) const MAX_RECENT: usize = 500;
 /// Paths and agents counted, each by site and class.
 const MAX_TOPS: usize = 2_048;
+/// Newcomers remembered while they wait for their second time.
+const WAITING: usize = 4_096;
 /// Clients of which samples are kept, and how many of each.
 const MAX_SAMPLED: usize = 1_024;
 const MAX_SAMPLES: usize = 8;
@@ -106,6 +108,8 @@ pub(super) struct Ledger {
     unsaved: usize,
     log: ChangeLog,
     tops: Table<u64, Top>,
+    /// Newcomers to the full table, by a part of their key.
+    waiting: Vec<u64>,
     samples: Table<Client, Samples>,
 }
 
@@ -146,6 +150,7 @@ impl Ledger {
             recent,
             unsaved: 0,
             log: ChangeLog::new(RECENT.to_owned(), saved(RECENT)),
+            waiting: vec![0; WAITING],
             tops: Table::new(MAX_TOPS, TOPS.to_owned(), saved(TOPS)),
             samples: Table::new(MAX_SAMPLED, SAMPLES.to_owned(), saved(SAMPLES)),
         }
@@ -167,22 +172,7 @@ impl Ledger {
             self.count(secs, place, attack.class, what, text, privacy);
         }
         if is_new {
-            let samples = self.samples.entry(place.client, secs, Samples::default);
-            if samples.kept.len() == MAX_SAMPLES {
-                samples.kept.remove(0);
-            }
-            let shown = |text: &[u8]| privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
-            samples.kept.push(Sample {
-                at: secs,
-                class: attack.class,
-                why: attack.why.to_owned(),
-                meaning: attack.meaning.to_owned(),
-                method: shown(request.method),
-                path: shown(request.target),
-                status: request.status,
-                user_agent: shown(request.user_agent),
-            });
-            (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
+            self.sample(secs, place.client, request, attack, privacy);
         }
         let mut country = [b'Z'; 2];
         if let [a, b] = *place.country.as_bytes() {
@@ -199,9 +189,37 @@ impl Ledger {
         self.recent.push_back(Raw::Fresh(Fresh { at: secs, client: place.client, country, attack, status: request.status, texts, ends }));
     }
 
+    /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing.
+    fn sample(&mut self, secs: u32, client: Client, request: &HttpRequest<'_>, attack: Attack, privacy: &Privacy) {
+        let samples = self.samples.entry(client, secs, Samples::default);
+        (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
+        let is_alike = |sample: &Sample| sample.class == attack.class && sample.meaning == attack.meaning && sample.why == attack.why;
+        if samples.kept.len() >= MAX_SAMPLES || samples.kept.iter().any(is_alike) {
+            return;
+        }
+        let shown = |text: &[u8]| privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
+        samples.kept.push(Sample {
+            at: secs,
+            class: attack.class,
+            why: attack.why.to_owned(),
+            meaning: attack.meaning.to_owned(),
+            method: shown(request.method),
+            path: shown(request.target),
+            status: request.status,
+            user_agent: shown(request.user_agent),
+        });
+    }
+
     fn count(&mut self, secs: u32, place: &Place<'_>, class: AttackClass, what: What, text: &[u8], privacy: &Privacy) {
         // Stays the same over restarts; whoever makes two paths meet spoils a ranking and nothing else.
         let key = foldhash::fast::FixedState::default().hash_one((place.site, class, what, text));
+        // A path that comes once must not push one out that comes often: in a full table a newcomer waits for its second time.
+        if self.tops.is_full() && self.tops.get(&key).is_none() {
+            let waiting = &mut self.waiting[(key % WAITING as u64) as usize];
+            if std::mem::replace(waiting, key) != key {
+                return;
+            }
+        }
         let make = || Top {
             what,
             site: place.site.to_owned(),
