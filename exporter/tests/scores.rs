@@ -60,7 +60,7 @@ struct Score {
     wrong: usize,
 }
 
-/// Of one class: given, given rightly, and asked for (first accepted label).
+/// Of one class: given, given rightly, and asked for: by the class given if that is right, else by the label.
 #[derive(Default)]
 struct ClassScore {
     given: usize,
@@ -79,8 +79,8 @@ fn score(classifier: &mut Classifier, set: &str, classes: &mut BTreeMap<AttackCl
             score.attacks += 1;
             score.strong += usize::from(class.is_some());
             score.right += usize::from(right);
-            let asked = AttackClass::ALL.into_iter().find(|class| labels(class.to_owned()).contains(&record["label"].as_str().unwrap()));
-            if let Some(asked) = asked.map(|asked| if right { class.unwrap() } else { asked }) {
+            let labelled = || AttackClass::ALL.into_iter().find(|class| labels(*class).contains(&record["label"].as_str().unwrap()));
+            if let Some(asked) = if right { class } else { labelled() } {
                 classes.entry(asked).or_default().asked += 1;
             }
         } else {

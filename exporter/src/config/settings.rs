@@ -268,7 +268,7 @@ fn ssh(detectors: &mut Section<'_, '_>) -> Detector<ssh_brute_force::Config> {
             network_clients: ssh.size("network_clients", 4, 2..=16, "How many of its clients must have taken part."),
             suspicious_failures: ssh.number(
                 "failures_before_login",
-                3,
+                5,
                 1..=10_000,
                 "Failed attempts in the hour before a login that make it suspicious.",
             ),

@@ -175,16 +175,18 @@ impl SshBruteForce {
 
     fn accepted(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, location: Location, out: &mut Vec<Found>) {
         let failures = self.clients.get(&client).map_or(0, |entry| entry.minutes.sum(at, HOUR, MINUTE));
-        if failures >= self.config.suspicious_failures {
+        // Who has been in before forgot a password; who has not may have guessed it, and is nobody's own.
+        if failures >= self.config.suspicious_failures && self.logins.get(&client).is_none() {
             let entry = self.clients.entry(client);
             if entry.success_told.is_none_or(|told| at.secs() - told.secs() > DAY) {
                 entry.success_told = Some(at);
                 let summary = format!("logged in over SSH after {failures} failed attempts within an hour");
                 out.push(found(at, Severity::Critical, About::Client(client), summary, evidence(auth)));
             }
+        } else {
+            let login = self.logins.entry(client);
+            login.0 = login.0.max(at);
         }
-        let login = self.logins.entry(client);
-        login.0 = login.0.max(at);
         if let Some(country) = location.country {
             self.country_of_user(at, client, auth, country, out);
         }
@@ -331,12 +333,15 @@ mod tests {
         let mut detector = detector(&Default::default());
         assert!(play(&mut detector, records).is_empty());
         let mut records = failures([30]);
+        records.push(login(60));
+        assert!(play(&mut detector, records).is_empty(), "who has been in before");
+        let known = (Client::parse(b"203.0.113.7").unwrap(), Timestamp::from_secs(START + 60));
+        assert_eq!(detector.recent_logins().collect::<Vec<_>>(), [known]);
+        let mut stranger = self::detector(&Default::default());
+        let mut records = failures([0, 10, 20]);
         records.extend([login(40), login(50)]);
-        assert_eq!(play(&mut detector, records), ["40 Critical logged in over SSH after 3 failed attempts within an hour"]);
-        assert_eq!(
-            detector.recent_logins().collect::<Vec<_>>(),
-            [(Client::parse(b"203.0.113.7").unwrap(), Timestamp::from_secs(START + 50))]
-        );
+        assert_eq!(play(&mut stranger, records), ["40 Critical logged in over SSH after 3 failed attempts within an hour"]);
+        assert_eq!(stranger.recent_logins().count(), 0, "who guessed is nobody's own");
         detector.on_tick(Timestamp::from_secs(START + 31 * DAY));
         assert_eq!((detector.recent_logins().count(), detector.fill()), (0, (0, 0)));
     }
