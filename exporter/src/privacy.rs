@@ -216,14 +216,27 @@ impl Privacy {
             return String::new();
         }
         let text = String::from_utf8_lossy(text);
-        let shown: String = if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed(&text) };
-        let mut cut: String =
-            shown.chars().take(max_chars).map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect();
-        if shown.chars().nth(max_chars).is_some() {
-            cut.push('…');
-        }
-        cut
+        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed(&text) }, max_chars)
     }
+
+    /// Text of a request: as [`Privacy::scrub_to`], but what is encoded stays readable, since an attack is told by it.
+    pub fn scrub_request(&self, text: &[u8], max_chars: usize) -> String {
+        let text = String::from_utf8_lossy(text);
+        cut_to(
+            if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_of(&text, |c| matches!(c, '@' | '_' | '-')) },
+            max_chars,
+        )
+    }
+}
+
+/// The first `max_chars` of a text, without control characters.
+fn cut_to(shown: String, max_chars: usize) -> String {
+    let mut cut: String =
+        shown.chars().take(max_chars).map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect();
+    if shown.chars().nth(max_chars).is_some() {
+        cut.push('…');
+    }
+    cut
 }
 
 /// Names senders as [`Privacy::sender`] does, and remembers the last ones: people write more than once, and an HMAC costs more than
@@ -343,6 +356,11 @@ fn calling_code(digits: &[u8]) -> &[u8] {
 /// Takes out of `text` what may identify a person or open a door: words with `@`, runs of five or more digits (also when cut up by
 /// blanks, dots or dashes, as phone numbers are), and words of sixteen or more characters that hold a digit (tokens, ids).
 fn scrubbed(text: &str) -> String {
+    scrubbed_of(text, |c| matches!(c, '@' | '_' | '-' | '.' | '+' | '%' | '='))
+}
+
+/// As [`scrubbed`], with what joins letters and digits to words.
+fn scrubbed_of(text: &str, joins: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
     let flush = |word: &mut String, out: &mut String| {
@@ -356,7 +374,7 @@ fn scrubbed(text: &str) -> String {
         word.clear();
     };
     for c in text.chars() {
-        if c.is_alphanumeric() || matches!(c, '@' | '_' | '-' | '.' | '+' | '%' | '=') {
+        if c.is_alphanumeric() || joins(c) {
             word.push(c);
         } else {
             flush(&mut word, &mut out);

@@ -118,6 +118,7 @@ const ROOMS: &[Room] = &[
             "http_body_util",
             "hyper",
             "hyper_util",
+            "jiff",
             "percent_encoding",
             "serde",
             "serde_json",

@@ -12,7 +12,7 @@ use super::{Failure, whole_logs};
 use crate::batch::{Batch, Status};
 use crate::clock;
 use crate::config::Config;
-use crate::engine::{Action, Engine, Input, Setup, SourceSetup, SourceView, Subject};
+use crate::engine::{Action, Engine, Input, Query, Setup, SourceSetup, SourceView, Subject, Window};
 use crate::event::Timestamp;
 use crate::finding::Finding;
 use crate::metrics::Exposition;
@@ -74,7 +74,7 @@ pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> 
     }
     bar.finish();
     match arguments.output {
-        Output::Text => out.write_all(summary(&engine, &findings).as_bytes())?,
+        Output::Text => out.write_all(summary(&mut engine, &findings).as_bytes())?,
         Output::Json => {}
         Output::Metrics => out.write_all(engine.page(end_of_log(&engine).unwrap_or(now), 0).render(Exposition::Text).as_bytes())?,
     }
@@ -108,6 +108,8 @@ pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine
     }))
 }
 
+/// Clients named in the summary.
+const TOP_CLIENTS: usize = 10;
 /// Findings kept for the summary; a flood of them is only counted there by kind.
 const MAX_FINDINGS: usize = 20;
 
@@ -125,7 +127,7 @@ fn end_of_log(engine: &Engine) -> Option<Timestamp> {
     engine.subjects().filter_map(|(view, _)| view.last_record).max()
 }
 
-fn summary(engine: &Engine, findings: &[Finding]) -> String {
+fn summary(engine: &mut Engine, findings: &[Finding]) -> String {
     let mut text = String::new();
     let now = end_of_log(engine).unwrap_or_default();
     for (view, subject) in engine.subjects() {
@@ -136,6 +138,7 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
                 text.push_str(&row("method", counts(&http.by_method())));
                 text.push_str(&row("bytes sent", http.response_bytes().to_string()));
                 text.push_str(&row("request time, last hour", quantiles(http.quantiles(now))));
+                text.push_str(&row("attacks", counts(&http.by_class())));
             }
             Subject::Bot(bot) => {
                 let [incoming, outgoing] = bot.metrics.messages();
@@ -158,6 +161,7 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
             }
         }
     }
+    text.push_str(&top_clients(engine, now));
     if findings.is_empty() {
         text.push_str(&row("findings", "none".to_owned()));
     }
@@ -166,6 +170,20 @@ fn summary(engine: &Engine, findings: &[Finding]) -> String {
         text.push_str(&row("finding", format!("{} {at} {}", finding.severity.as_str(), finding.summary)));
     }
     text
+}
+
+/// The clients with the highest scores at the end of the log, and why.
+fn top_clients(engine: &mut Engine, now: Timestamp) -> String {
+    let window = Window { offset: 0, limit: Some(TOP_CLIENTS) };
+    let answer = engine.query(now, &Query::Clients(window)).unwrap_or_default();
+    let client = |client: &serde_json::Value| {
+        let name = client["client"].as_str().unwrap_or_default();
+        let country = client["country"].as_str().unwrap_or_default();
+        let kinds = client["kinds"].as_object().into_iter().flatten();
+        let kinds: Vec<String> = kinds.map(|(kind, times)| format!("{kind} {times}")).collect();
+        row("client", format!("{name} ({country}), score {}: {}", client["score"], kinds.join(", ")))
+    };
+    answer["clients"].as_array().into_iter().flatten().map(client).collect()
 }
 
 fn lines(view: &SourceView) -> String {

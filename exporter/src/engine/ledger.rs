@@ -197,7 +197,7 @@ impl Ledger {
         if samples.kept.len() >= MAX_SAMPLES || samples.kept.iter().any(is_alike) {
             return;
         }
-        let shown = |text: &[u8]| privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
+        let shown = |text: &[u8]| privacy.scrub_request(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
         samples.kept.push(Sample {
             at: secs,
             class: attack.class,
@@ -224,7 +224,7 @@ impl Ledger {
             what,
             site: place.site.to_owned(),
             class,
-            text: privacy.scrub_to(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS),
+            text: privacy.scrub_request(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS),
             count: 0,
             last: secs,
         };
@@ -290,7 +290,7 @@ impl Raw {
         match self {
             Self::Shown(entry) => (**entry).clone(),
             Self::Fresh(fresh) => {
-                let shown = |text: &[u8]| privacy.scrub_to(text, TEXT_CHARS);
+                let shown = |text: &[u8]| privacy.scrub_request(text, TEXT_CHARS);
                 let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
                 let [source, site, method, path, user_agent] = fresh.texts();
                 Entry {

@@ -94,7 +94,7 @@ impl Filter {
 
 impl Engine {
     /// The answer; `None` if there is nothing of that name.
-    pub(super) fn query(&mut self, now: Timestamp, query: &Query) -> Option<Value> {
+    pub fn query(&mut self, now: Timestamp, query: &Query) -> Option<Value> {
         if let Query::Forgive(id) = query {
             return self.forgive(id);
         }

@@ -7,6 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
 
+use serde_json::Value;
+
 use crate::engine::{ErrorView, SourceView};
 use crate::event::Timestamp;
 
@@ -18,15 +20,25 @@ pub(super) fn content_security_policy() -> String {
     format!("default-src 'none'; style-src 'sha256-{hash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 }
 
+/// What the page shows.
+pub(super) struct Contents {
+    pub(super) sources: Vec<SourceView>,
+    pub(super) errors: Vec<ErrorView>,
+    /// The API's answers: lists `clients` and `findings`.
+    pub(super) clients: Value,
+    pub(super) findings: Value,
+}
+
 /// The whole page.
-pub(super) fn render(sources: &[SourceView], errors: &[ErrorView], now: Timestamp) -> String {
+pub(super) fn render(contents: &Contents, now: Timestamp) -> String {
     let mut out = String::with_capacity(8 * 1024);
     // Writing to a string does not fail.
-    write(&mut out, sources, errors, now).unwrap_or(());
+    write(&mut out, contents, now).unwrap_or(());
     out
 }
 
-fn write(out: &mut String, sources: &[SourceView], errors: &[ErrorView], now: Timestamp) -> fmt::Result {
+fn write(out: &mut String, contents: &Contents, now: Timestamp) -> fmt::Result {
+    let Contents { sources, errors, clients, findings } = contents;
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -34,13 +46,16 @@ fn write(out: &mut String, sources: &[SourceView], errors: &[ErrorView], now: Ti
          <title>Hostwarden</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
          <header>\n<h1>Hostwarden</h1>\n<p>{}</p>\n\
          <nav><a href=\"/metrics\">Metrics</a><a href=\"/-/ready\">Readiness</a><a href=\"/-/healthy\">Health</a>\
-         <a href=\"/api/v1/sources\">Sources (JSON)</a><a href=\"/api/v1/errors\">Errors (JSON)</a></nav>\n</header>\n<main>\n\
+         <a href=\"/api/v1/sources\">Sources (JSON)</a><a href=\"/api/v1/errors\">Errors (JSON)</a>\
+         <a href=\"/api/v1/clients\">Clients (JSON)</a><a href=\"/api/v1/findings\">Findings (JSON)</a></nav>\n</header>\n<main>\n\
          <h2>Sources</h2>\n",
         verdict(sources)
     )?;
     for source in sources {
         write_source(out, source, now)?;
     }
+    write_findings(out, findings, now)?;
+    write_clients(out, clients)?;
     out.push_str("<h2>Recent errors of the bot</h2>\n");
     if errors.is_empty() {
         out.push_str("<p class=\"dim\">None seen.</p>\n");
@@ -57,6 +72,64 @@ fn write(out: &mut String, sources: &[SourceView], errors: &[ErrorView], now: Ti
         )?;
     }
     write!(out, "</main>\n<footer class=\"dim\"><p>As of {}. Reload for news.</p></footer>\n</body>\n</html>\n", When(Some(now), now))
+}
+
+fn write_findings(out: &mut String, findings: &Value, now: Timestamp) -> fmt::Result {
+    out.push_str("<h2>Recent findings</h2>\n");
+    let findings = list(findings, "findings");
+    if findings.is_empty() {
+        out.push_str("<p class=\"dim\">None so far.</p>\n");
+    }
+    for finding in findings {
+        let severity = text(finding, "severity");
+        let class = if severity == "info" { "dim" } else { "down" };
+        let at = text(finding, "at").parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_secs(at.as_second()));
+        write!(
+            out,
+            "<details><summary><span class=\"{class}\">{}</span> <span class=\"dim\">{} · {}</span><br><b>{}</b></summary><pre>",
+            Escaped(severity),
+            Escaped(text(finding, "detector")),
+            When(at, now),
+            Escaped(text(finding, "summary")),
+        )?;
+        for fact in list(finding, "evidence") {
+            writeln!(out, "{}", Escaped(fact.as_str().unwrap_or_default()))?;
+        }
+        out.push_str("</pre></details>\n");
+    }
+    Ok(())
+}
+
+fn write_clients(out: &mut String, clients: &Value) -> fmt::Result {
+    out.push_str("<h2>Most suspicious clients</h2>\n");
+    let clients = list(clients, "clients");
+    if clients.is_empty() {
+        return out.write_str("<p class=\"dim\">Nobody is suspicious.</p>\n");
+    }
+    for client in clients {
+        let kinds = client["kinds"].as_object().into_iter().flatten();
+        let kinds: Vec<String> = kinds.map(|(kind, times)| format!("{kind} {times}")).collect();
+        writeln!(
+            out,
+            "<article>\n<h3>{} <small>{}</small></h3>\n<dl><div><dt>Score</dt><dd>{}</dd></div><div><dt>Attacks</dt><dd>{}</dd></div>\
+             <div><dt>Strikes</dt><dd>{}</dd></div></dl>\n<p class=\"dim\">{}</p>\n</article>",
+            Escaped(text(client, "client")),
+            Escaped(text(client, "country")),
+            client["score"].as_f64().unwrap_or(0.0),
+            Count(client["attacks"].as_u64().unwrap_or(0)),
+            client["strikes"].as_u64().unwrap_or(0),
+            Escaped(&kinds.join(", ")),
+        )?;
+    }
+    Ok(())
+}
+
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value[name].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value[name].as_str().unwrap_or_default()
 }
 
 /// The state at a glance.
@@ -175,11 +248,17 @@ impl Display for Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const NOW: Timestamp = Timestamp::from_secs(1_787_300_000);
 
     fn source(name: &str) -> SourceView {
         SourceView { name: name.to_owned(), up: true, caught_up: true, ..SourceView::default() }
+    }
+
+    fn render(sources: &[SourceView], now: Timestamp) -> String {
+        let contents = Contents { sources: sources.to_vec(), errors: Vec::new(), clients: Value::Null, findings: Value::Null };
+        super::render(&contents, now)
     }
 
     #[test]
@@ -188,19 +267,22 @@ mod tests {
         let text = || nasty.to_owned();
         let sources = [SourceView { format: text(), problem: Some(text()), ..source(nasty) }];
         let errors = [ErrorView { source: text(), kind: text(), summary: text(), context: text(), at: Timestamp::default() }];
-        let page = render(&sources, &errors, NOW);
+        let findings =
+            json!({ "findings": [{ "severity": nasty, "detector": nasty, "at": nasty, "summary": nasty, "evidence": [nasty] }] });
+        let clients = json!({ "clients": [{ "client": nasty, "country": nasty, "kinds": { nasty: 1 } }] });
+        let page = super::render(&Contents { sources: sources.into(), errors: errors.into(), clients, findings }, NOW);
         assert!(!page.contains("<script") && !page.contains('\0'));
-        assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 7);
+        assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 14);
     }
 
     #[test]
     fn the_page_says_how_things_stand() {
-        assert!(render(&[], &[], NOW).contains("No source is configured."));
-        assert!(render(&[source("a"), source("b")], &[], NOW).contains("All sources are read (2)."));
+        assert!(render(&[], NOW).contains("No source is configured."));
+        assert!(render(&[source("a"), source("b")], NOW).contains("All sources are read (2)."));
         let behind = SourceView { caught_up: false, ..source("a") };
-        assert!(render(&[behind.clone(), source("b")], &[], NOW).contains("Catching up with 1 of 2 sources."));
+        assert!(render(&[behind.clone(), source("b")], NOW).contains("Catching up with 1 of 2 sources."));
         let down = SourceView { up: false, problem: Some("open /x: denied".to_owned()), ..source("b") };
-        let page = render(&[behind, down], &[], NOW);
+        let page = render(&[behind, down], NOW);
         assert!(page.contains("1 of 2 sources cannot be read.") && page.contains("open /x: denied"));
     }
 

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::auth::Token;
 use super::{Ask, Counts, Handle, api, count, negotiate, page};
 use crate::clock;
-use crate::engine::Query;
+use crate::engine::{Query, Window};
 
 /// A response's body: one piece.
 pub(super) type Body = Full<Bytes>;
@@ -20,6 +20,9 @@ pub(super) type Body = Full<Bytes>;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
+
+/// Clients and findings on the page.
+const ON_PAGE: usize = 10;
 
 /// How many seconds a scraper is asked to wait while the logs are caught up with.
 const RETRY_AFTER_SECS: &str = "5";
@@ -136,8 +139,14 @@ impl Inner {
             "/api/v1/sources" => json(&self.handle.ask(Ask::Sources).await?),
             "/api/v1/errors" => json(&self.handle.ask(Ask::Errors).await?),
             _ => {
-                let (sources, errors) = (self.handle.ask(Ask::Sources).await?, self.handle.ask(Ask::Errors).await?);
-                let response = respond(StatusCode::OK, HTML, page::render(&sources, &errors, clock::now()));
+                let few = Window { offset: 0, limit: Some(ON_PAGE) };
+                let contents = page::Contents {
+                    sources: self.handle.ask(Ask::Sources).await?,
+                    errors: self.handle.ask(Ask::Errors).await?,
+                    clients: self.handle.ask(|reply| Ask::Query(Query::Clients(few), reply)).await?.unwrap_or_default(),
+                    findings: self.handle.ask(|reply| Ask::Query(Query::Findings(few), reply)).await?.unwrap_or_default(),
+                };
+                let response = respond(StatusCode::OK, HTML, page::render(&contents, clock::now()));
                 let response = with(response, header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
                 with(response, header::CONTENT_SECURITY_POLICY, self.page_policy.clone())
             }
