@@ -315,3 +315,48 @@ fn raw_numbers_leave_the_process_nowhere() {
         assert!(told.windows(11).any(|window| window == b"bot_message"), "the test must have looked at something");
     }
 }
+
+#[test]
+fn addresses_leave_the_process_only_as_configured() {
+    let (folder, config) = folder();
+    let web = folder.path().join("access.log");
+    let ssh = folder.path().join("auth.log");
+    for (mode, is_shown) in [("full", true), ("prefix", false), ("hash", false)] {
+        let state = folder.path().join(mode);
+        let source = |name: &str, file: &Path, format: &str| {
+            format!("[[sources]]\nname = \"{name}\"\nfile = \"{}\"\nformat = \"{format}\"\nstart = \"beginning\"\n", file.display())
+        };
+        let text = format!(
+            "[server]\nlisten = [\"127.0.0.1:0\"]\n[state]\ndir = \"{}\"\n[privacy]\nclients = \"{mode}\"\nsalt = \"5f1c0a7be2d94c6688a35d0e\"\n{}{}",
+            state.display(),
+            source("web", &web, "nginx_combined"),
+            source("ssh", &ssh, "sshd")
+        );
+        fs::write(&config, text).unwrap();
+        let attack = |n: u32| {
+            let path = ["/?x=;cat%20/etc/passwd", "/?id=1%27%20union%20select%201--%20", "/.env", "/.git/config"][n as usize % 4];
+            format!("185.244.36.197 - - [20/Nov/2026:10:00:{n:02} +0000] \"GET {path} HTTP/1.1\" 404 5 \"-\" \"-\"\n")
+        };
+        let attempt = |n: u32| {
+            format!("2026-11-20T10:00:{n:02}Z web sshd-session[{n}]: Failed password for root from 185.244.36.197 port 4000 ssh2\n")
+        };
+        fs::write(&web, (0..8).map(attack).collect::<String>()).unwrap();
+        fs::write(&ssh, (0..8).map(attempt).collect::<String>()).unwrap();
+        let exporter = Exporter::start(&config);
+        exporter.page_until(|page| page["hostwarden_ssh_auth_total{source=\"ssh\",outcome=\"failed\"}"] >= 8.0);
+        let paths = ["/", "/metrics", "/api/v1/clients", "/api/v1/attacks", "/api/v1/findings", "/api/v1/attacks?by=class"];
+        let mut told: Vec<u8> = paths.iter().flat_map(|path| exporter.get(path).unwrap().1.into_bytes()).collect();
+        for entry in fs::read_dir(&state).unwrap() {
+            told.extend(fs::read(entry.unwrap().path()).unwrap());
+        }
+        told.extend(output(&config, &["explain", "--format", "nginx_combined", web.to_str().unwrap()]).stdout);
+        told.extend(output(&config, &["replay", "--format", "sshd", "--output", "json", ssh.to_str().unwrap()]).stdout);
+        // As text, and as the number that the state would hold.
+        let number = u32::from_be_bytes([185, 244, 36, 197]).to_string();
+        for needle in ["185.244.36.197", number.as_str()] {
+            let is_there = told.windows(needle.len()).any(|window| window == needle.as_bytes());
+            assert_eq!(is_there, is_shown, "{mode}: {needle}");
+        }
+        assert!(told.windows(13).any(|window| window == b"sql_injection"), "the test must have looked at something");
+    }
+}

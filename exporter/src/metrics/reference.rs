@@ -9,7 +9,11 @@ const FORMER_NAMES: &[(&str, &str, &str)] = &[
     ("vps_control", "errors in the last hour", "`increase(hostwarden_bot_errors_total[1h])`"),
     ("security_dashboard", "by_domain: total requests", "`hostwarden_http_requests_total` by `site`"),
     ("security_dashboard", "req_time", "`hostwarden_http_request_duration_seconds`"),
-    ("security_dashboard", "by_domain, by_attack_type: attacks", "`hostwarden_http_attacks_total` by `site`, by `class`; paths and clients: `/api/v1/attacks?by=site`"),
+    (
+        "security_dashboard",
+        "by_domain, by_attack_type: attacks",
+        "`hostwarden_http_attacks_total` by `site`, by `class`; paths and clients: `/api/v1/attacks?by=site`",
+    ),
     ("security_dashboard", "by_ip", "`/api/v1/clients`, `hostwarden why ADDRESS`, `hostwarden_client_suspicion_score`"),
     ("security_dashboard", "recent_blocks", "`/api/v1/attacks`"),
     ("security_dashboard", "top_countries", "`hostwarden_http_attacks_by_country_total`"),
