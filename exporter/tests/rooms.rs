@@ -58,7 +58,7 @@ const ROOMS: &[Room] = &[
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
         &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "syslog", "timestamps"],
     ),
-    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex"]),
+    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax"]),
     apart(
         pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
         &["suspects", "table", "window"],

@@ -3,6 +3,8 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
+use super::filter::Filter;
+
 /// A kind of program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AgentKind {
@@ -417,11 +419,16 @@ const NAMES: &[(AgentKind, &[&str])] = &[
     (AgentKind::Browser, &["mozilla/", "opera/", "lynx/", "links (", "w3m/"]),
 ];
 
+/// What browsers and harmless programs call themselves is full of.
+pub(super) const USUAL_IN_AGENTS: &[u8] =
+    b"Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:128.0) Gecko/20100101 Firefox/128.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 \
+    (KHTML, like Gecko) Chrome/134.0.0.0 Safari/537.36 Edg/133.0.0.0 OPR/ Version/18.3 Mobile/15E148 (iPhone; CPU iPhone OS 17_7 like Mac OS X) \
+    (iPad; CPU OS) CriOS/134 FxiOS/ SamsungBrowser/27.0 (Linux; Android 14; Mobile; SM-A546B Build/) (X11; Ubuntu; Linux x86_64) (compatible; \
+    bot; +http://www. +https:// .com/bot.html Bot/2.1 crawler spider";
+
 /// The names compiled into one automaton.
 pub struct Agents {
     names: AhoCorasick,
-    /// Those of attack tools alone: all that matters for most.
-    tools: AhoCorasick,
     kinds: Vec<AgentKind>,
 }
 
@@ -429,18 +436,7 @@ impl Agents {
     /// Compiles the table.
     pub fn new() -> Self {
         let all = || NAMES.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
-        let kinds = all().map(|(kind, _)| kind).collect();
-        let tools = all().filter(|(kind, _)| *kind == AgentKind::AttackTool);
-        Self {
-            names: automaton(all().map(|(_, name)| name.as_bytes()), AhoCorasickKind::ContiguousNFA),
-            tools: automaton(tools.map(|(_, name)| name.as_bytes()), AhoCorasickKind::DFA),
-            kinds,
-        }
-    }
-
-    /// Whether an attack tool calls itself so.
-    pub fn is_attack_tool(&self, agent: &[u8]) -> bool {
-        self.tools.is_match(agent.get(..MAX_BYTES).unwrap_or(agent))
+        Self { names: automaton(all().map(|(_, name)| name.as_bytes()), Case::Any), kinds: all().map(|(kind, _)| kind).collect() }
     }
 
     /// The kind of the program that calls itself `agent`: of several names the most telling, in the order of [`AgentKind`].
@@ -456,15 +452,45 @@ impl Default for Agents {
     }
 }
 
+/// The names of attack tools alone: all that the class of a request needs.
+pub(super) struct Tools {
+    may_match: Filter,
+    names: AhoCorasick,
+}
+
+impl Tools {
+    pub(super) fn new() -> Self {
+        let tools = || NAMES.iter().filter(|(kind, _)| *kind == AgentKind::AttackTool).flat_map(|(_, names)| names.iter());
+        let names = || tools().map(|name| name.as_bytes());
+        Self { may_match: Filter::new(names(), USUAL_IN_AGENTS), names: automaton(names(), Case::Any) }
+    }
+
+    /// Whether an attack tool calls itself so.
+    pub(super) fn is_match(&self, agent: &[u8]) -> bool {
+        let agent = agent.get(..MAX_BYTES).unwrap_or(agent);
+        self.may_match.may_match(agent) && self.names.is_match(agent)
+    }
+}
+
 /// The most that is read of an agent, in bytes.
 const MAX_BYTES: usize = 1_024;
 
-/// An automaton that ignores case: `DFA` is quick on texts in which nothing is found, `ContiguousNFA` small.
+/// Of what texts an automaton is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Case {
+    /// As they came.
+    Any,
+    /// Lower case already.
+    Lower,
+}
+
+/// An automaton of needles in lower case. Not the fastest kind, but ten times smaller: filters see to it that few texts get here.
 /// One without needles, should the table be too large to compile: tests look at each needle.
-pub(super) fn automaton<'a>(needles: impl Iterator<Item = &'a [u8]>, kind: AhoCorasickKind) -> AhoCorasick {
-    let mut builder = AhoCorasickBuilder::new();
+pub(super) fn automaton<'a>(needles: impl Iterator<Item = &'a [u8]>, case: Case) -> AhoCorasick {
     let needles: Vec<&[u8]> = needles.collect();
-    builder.ascii_case_insensitive(true).match_kind(MatchKind::Standard).kind(Some(kind));
+    let kind = Some(AhoCorasickKind::ContiguousNFA);
+    let mut builder = AhoCorasickBuilder::new();
+    builder.ascii_case_insensitive(case == Case::Any).match_kind(MatchKind::Standard).kind(kind);
     builder.build(&needles).or_else(|_| AhoCorasick::new(&needles)).unwrap_or_else(|_| empty())
 }
 

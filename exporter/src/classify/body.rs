@@ -1,9 +1,7 @@
 //! Values in a body: forms, JSON, XML and multipart, kept simple. Access logs have none; the command `classify` may be given one.
 
-use crate::event::Attack;
-
 use super::normalise::MAX_BYTES;
-use super::rules::{Place, Rule, rule, stronger};
+use super::rules::{Found, Place, Rule, rule, stronger};
 use super::values::Values;
 
 static ENTITY: Rule = rule!(FileInclusion, "external entity", "Tried to make an XML parser read a file or ask elsewhere");
@@ -12,7 +10,7 @@ static ENTITY: Rule = rule!(FileInclusion, "external entity", "Tried to make an 
 const MAX_VALUES: usize = 256;
 
 /// What stands in a body.
-pub(super) fn find(values: &mut Values, body: &[u8]) -> Option<Attack> {
+pub(super) fn find(values: &mut Values, body: &[u8]) -> Option<Found> {
     let body = body.get(..MAX_BYTES).unwrap_or(body).trim_ascii();
     match body.first()? {
         b'{' | b'[' => strings(values, body),
@@ -23,15 +21,15 @@ pub(super) fn find(values: &mut Values, body: &[u8]) -> Option<Attack> {
 }
 
 /// `name=value&…`, or a text.
-fn pairs(values: &mut Values, body: &[u8]) -> Option<Attack> {
+fn pairs(values: &mut Values, body: &[u8]) -> Option<Found> {
     body.split(|&byte| byte == b'&').take(MAX_VALUES).fold(None, |found, pair| stronger(found, values.find_in_pair(pair, Place::Body)))
 }
 
 /// The strings of a JSON text; names with a `$` are MongoDB's operators.
-fn strings(values: &mut Values, body: &[u8]) -> Option<Attack> {
+fn strings(values: &mut Values, body: &[u8]) -> Option<Found> {
     let mut found = None;
     if memchr::memchr(b'$', body).is_some() {
-        found = values.find_in_value(body, b"", Place::Body).filter(|attack| attack.why.contains("MongoDB"));
+        found = values.find_in_value(body, b"", Place::Body).filter(|found| found.attack().why.contains("MongoDB"));
     }
     let mut rest = body;
     for _ in 0..MAX_VALUES {
@@ -62,13 +60,13 @@ fn external_entity(body: &[u8]) -> bool {
 }
 
 /// The texts between the tags of an XML document.
-fn between_tags(values: &mut Values, body: &[u8]) -> Option<Attack> {
+fn between_tags(values: &mut Values, body: &[u8]) -> Option<Found> {
     let texts = body.split(|&byte| byte == b'<').filter_map(|piece| piece.get(memchr::memchr(b'>', piece)? + 1..));
     texts.take(MAX_VALUES).fold(None, |found, text| stronger(found, values.find_in_value(text.trim_ascii(), b"", Place::Body)))
 }
 
 /// The parts of a multipart body, without their headers.
-fn parts(values: &mut Values, body: &[u8]) -> Option<Attack> {
+fn parts(values: &mut Values, body: &[u8]) -> Option<Found> {
     let mut found = None;
     let mut rest = body;
     for _ in 0..MAX_VALUES {

@@ -1,6 +1,7 @@
 //! Files that a value must not name: climbing out of a folder, files of the system, and wrappers that read or run files.
 
-use super::rules::{Signature, rule};
+use super::rules::rule;
+use super::signatures::Signature;
 
 /// Files that attackers read first, below the root of a system or a project.
 macro_rules! sensitive {

@@ -3,7 +3,7 @@
 //! ([`sql`], [`script`], [`shell`], [`files`], [`queries`], [`remote`], [`jndi`]) and who asks ([`agents`]). Of several answers the class of
 //! the highest priority is given. Most requests never get that far: a quick look shows that there is nothing to decode and no telling word.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
 
 use crate::event::{Attack, AttackClass, HttpRequest};
 
@@ -11,15 +11,18 @@ mod agents;
 mod body;
 mod cache;
 mod files;
+mod filter;
 mod jndi;
 mod normalise;
 mod paths;
 mod protocols;
 mod queries;
 mod remote;
+mod required;
 mod rules;
 mod script;
 mod shell;
+mod signatures;
 mod sql;
 mod status;
 mod values;
@@ -29,14 +32,16 @@ mod tests;
 
 pub use agents::{AgentKind, Agents};
 
+use agents::{Case, Tools, automaton};
 use cache::Cache;
+use filter::Filter;
 use normalise::{Effort, MAX_BYTES};
 use paths::Paths;
-use rules::{Place, Rule, rule, stronger};
+use rules::{Found, Place, Rule, rule, stronger};
 use values::Values;
 
 /// Remembered targets and agents.
-const TARGETS: usize = 4_096;
+const TARGETS: usize = 8_192;
 const AGENTS: usize = 1_024;
 
 static CLIMBED: Rule = rule!(PathTraversal, "climbing above the root", "Tried to climb out of the served folder");
@@ -46,36 +51,43 @@ static TOOL: Rule = rule!(Scanner, "attack tool's name", "Asked by a tool that l
 /// What a target says, whatever the answer was; what it says by the answer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Verdict {
-    always: Option<Attack>,
-    refused: Option<Attack>,
-    missing: Option<Attack>,
+    always: Option<Found>,
+    refused: Option<Found>,
+    missing: Option<Found>,
     /// A missing one means nothing: browsers and crawlers ask by themselves.
     asked_unprompted: bool,
     /// Somebody logs in here.
     login: bool,
-    /// Also looked at for what only matters when refused.
-    complete: bool,
-}
-
-/// What a User-Agent says.
-#[derive(Clone, Copy, Debug, Default)]
-struct Agent {
-    attack: Option<Attack>,
 }
 
 /// Tells attacks from requests. Remembers answers to be quick (fixed in size); the answers never depend on what was asked before.
 pub struct Classifier {
-    agents: Agents,
+    tools: Tools,
     paths: Paths,
     values: Values,
-    /// What a quick look at a target searches for.
-    telling: AhoCorasick,
+    quick: Quick,
+    /// Only of targets that were examined.
     targets: Cache<Verdict>,
-    seen_agents: Cache<Agent>,
+    seen_agents: Cache<Option<Found>>,
     decoded: Vec<u8>,
     resolved: Vec<u8>,
     spare: Vec<u8>,
 }
+
+/// The quick look at a target that needs no decoding.
+struct Quick {
+    may_tell: Filter,
+    may_tell_when_refused: Filter,
+    /// What the first filter stands for.
+    telling: AhoCorasick,
+}
+
+/// What the paths of harmless requests are full of.
+const USUAL_IN_PATHS: &[u8] =
+    b"/index.html /index.php? .php .css .js? .png .jpg .webp .svg .json .xml /wp-content/ /wp-includes/ /wp-admin/ /wp-json/wp/v2/ \
+    /api/v1/ /api/v2/ /login /logout /admin/ /assets/ /static/ /images/ /media/ /files/ /config /users/ /user/ /data/ /css/ /js/ \
+    /img/ /fonts/ /main. /vendor. /app. /runtime. /webhook/ /lang /blog/ /menu/ /page/ /search?q= /products/ /download /upload \
+    /test /server /remote /backup /database /manager /install /setup /console /plugins/";
 
 impl Default for Classifier {
     fn default() -> Self {
@@ -86,12 +98,11 @@ impl Default for Classifier {
 impl Classifier {
     /// Compiles the tables (some milliseconds).
     pub fn new() -> Self {
-        let words = paths::telling_words().chain(values::TELLING_WORDS.iter().copied());
         Self {
-            agents: Agents::new(),
+            tools: Tools::new(),
             paths: Paths::new(),
             values: Values::new(),
-            telling: agents::automaton(words.map(str::as_bytes), AhoCorasickKind::DFA),
+            quick: Quick::new(),
             targets: Cache::new(TARGETS),
             seen_agents: Cache::new(AGENTS),
             decoded: Vec::new(),
@@ -102,16 +113,16 @@ impl Classifier {
 
     /// What kind of attack a request is, if it is one.
     pub fn classify(&mut self, request: &HttpRequest<'_>) -> Option<Attack> {
-        self.judge(request, None)
+        self.judge(request, None).map(Found::attack)
     }
 
     /// The same with the request's body, which access logs lack.
     pub fn classify_with_body(&mut self, request: &HttpRequest<'_>, body: &[u8]) -> Option<Attack> {
         let found = body::find(&mut self.values, body);
-        self.judge(request, found)
+        self.judge(request, found).map(Found::attack)
     }
 
-    fn judge(&mut self, request: &HttpRequest<'_>, in_body: Option<Attack>) -> Option<Attack> {
+    fn judge(&mut self, request: &HttpRequest<'_>, in_body: Option<Found>) -> Option<Found> {
         let (method, target) = protocols::request_line(request.method, request.target);
         let refused = (400..500).contains(&request.status);
         let verdict = self.target(target, refused);
@@ -126,7 +137,7 @@ impl Classifier {
         }
         attack = stronger(attack, protocols::find(request, method, target));
         if !request.user_agent.is_empty() {
-            attack = stronger(attack, self.agent(request.user_agent).attack);
+            attack = stronger(attack, self.agent(request.user_agent));
         }
         if self.values.is_odd_referer(request.referer) {
             attack = stronger(attack, self.values.find_in_header(request.referer, Place::Referer));
@@ -135,29 +146,67 @@ impl Classifier {
     }
 
     fn target(&mut self, target: &[u8], refused: bool) -> Verdict {
-        let Self { paths, values, telling, targets, decoded, resolved, spare, .. } = self;
-        targets.get(
-            target,
-            |known| known.complete || !refused,
-            || {
-                let plain = !refused && values::has_nothing_to_decode(target) && !telling.is_match(target);
-                if plain { Verdict::default() } else { examine(target, paths, values, &mut [decoded, resolved, spare]) }
-            },
-        )
+        let Self { paths, values, quick, targets, decoded, resolved, spare, .. } = self;
+        if values::has_nothing_to_decode(target) {
+            if !refused && !quick.tells(target) {
+                return Verdict::default();
+            }
+            if refused && !quick.may_tell_when_refused(target) {
+                return name_only(target, resolved);
+            }
+        }
+        targets.get(target, || examine(target, paths, values, &mut [decoded, resolved, spare]))
     }
 
-    fn agent(&mut self, agent: &[u8]) -> Agent {
-        let Self { agents, values, seen_agents, .. } = self;
-        seen_agents.get(
-            agent,
-            |_| true,
-            || {
-                let tool = agents.is_attack_tool(agent).then(|| TOOL.at(Place::UserAgent));
-                let inside = if values.is_odd_agent(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
-                Agent { attack: stronger(inside, tool) }
-            },
-        )
+    fn agent(&mut self, agent: &[u8]) -> Option<Found> {
+        let Self { tools, values, seen_agents, .. } = self;
+        seen_agents.get(agent, || {
+            let tool = tools.is_match(agent).then(|| TOOL.at(Place::UserAgent));
+            let inside = if values.is_odd_agent(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
+            stronger(inside, tool)
+        })
     }
+}
+
+impl Quick {
+    fn new() -> Self {
+        let words = || paths::telling_words().chain(values::telling_words_of_targets()).map(str::as_bytes);
+        let more = paths::words_when_refused().map(str::as_bytes).chain(status::FOLDERS);
+        Self {
+            may_tell: Filter::new(words(), USUAL_IN_PATHS),
+            may_tell_when_refused: Filter::new(more, USUAL_IN_PATHS),
+            telling: automaton(words(), Case::Any),
+        }
+    }
+
+    /// Whether a target that needs no decoding holds anything that tells with any answer.
+    #[inline]
+    fn tells(&self, target: &[u8]) -> bool {
+        has_doubled_mark(target) || self.may_tell.may_match(target) && self.telling.is_match(target)
+    }
+
+    /// Whether one that was refused may mean more than its name. Names and values of parameters are words of their own.
+    fn may_tell_when_refused(&self, target: &[u8]) -> bool {
+        has_doubled_mark(target)
+            || target.ends_with(b"/.")
+            || memchr::memchr3(b'?', b'=', b'&', target).is_some()
+            || self.may_tell.may_match(target)
+            || self.may_tell_when_refused.may_match(target)
+    }
+}
+
+/// `..` or `//`.
+#[inline]
+fn has_doubled_mark(target: &[u8]) -> bool {
+    let next = target.get(1..).unwrap_or_default();
+    target.iter().zip(next).fold(false, |found, (&one, &other)| found | ((one == other) & ((one == b'.') | (one == b'/'))))
+}
+
+/// What a refused path says that nothing is known of.
+fn name_only(path: &[u8], lower: &mut Vec<u8>) -> Verdict {
+    lower.clear();
+    lower.extend(path.iter().map(u8::to_ascii_lowercase));
+    Verdict { asked_unprompted: status::is_asked_unprompted(lower), login: status::is_login(lower), ..Verdict::default() }
 }
 
 /// Looks at everything that a target says.
@@ -185,11 +234,10 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
         missing: stronger(at(by_name.missing), status::missing_script(resolved)),
         asked_unprompted: status::is_asked_unprompted(resolved),
         login: status::is_login(resolved),
-        complete: true,
     }
 }
 
-fn climbing(ups: normalise::Resolved, effort: Effort) -> Option<Attack> {
+fn climbing(ups: normalise::Resolved, effort: Effort) -> Option<Found> {
     match (ups.ups > 0, ups.climbed) {
         (true, true) => Some(CLIMBED.at(Place::Path)),
         (true, false) if effort.hidden_dots || effort.rounds > 1 || effort.overlong => Some(HIDDEN.at(Place::Path)),

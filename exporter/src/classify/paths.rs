@@ -4,9 +4,9 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
+use aho_corasick::AhoCorasick;
 
-use super::agents::automaton;
+use super::agents::{Case, automaton};
 use super::rules::{Rule, rule};
 
 /// Where in a path a needle must stand.
@@ -892,7 +892,7 @@ impl Paths {
         let all: Vec<_> = table.chain(listed).collect();
         let webshells = WEBSHELLS.lines().filter(|line| !line.starts_with('#'));
         Self {
-            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes()), AhoCorasickKind::ContiguousNFA),
+            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes()), Case::Lower),
             entries: all.into_iter().map(|(_, entry)| entry).collect(),
             webshells: webshells
                 .map(|line| line.strip_prefix('?').map_or((line.as_bytes(), Always), |name| (name.as_bytes(), Missing)))
@@ -930,4 +930,13 @@ pub(super) fn telling_words() -> impl Iterator<Item = &'static str> {
     let table = RULES.iter().filter(|one| one.when == Always).flat_map(|one| one.needles.iter().copied());
     let shells = WEBSHELLS.lines().filter(|line| !line.starts_with(['#', '?']));
     table.chain(shells)
+}
+
+/// What of the tables counts only with some answers: with the above all that a path without a query can be known by.
+pub(super) fn words_when_refused() -> impl Iterator<Item = &'static str> {
+    let table = RULES.iter().filter(|one| one.when != Always).flat_map(|one| one.needles.iter().copied());
+    let listed = TECHNOLOGIES.lines().filter(|line| !line.starts_with('#'));
+    let technologies = listed.map(|line| line.strip_prefix('=').map_or(line, |whole| whole.trim_end_matches('/')));
+    let shells = WEBSHELLS.lines().filter_map(|line| line.strip_prefix('?'));
+    table.chain(technologies).chain(shells)
 }

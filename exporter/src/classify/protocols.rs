@@ -1,9 +1,9 @@
 //! What is no request for a page: other protocols on the web port, proxy abuse, methods that only tools use, and request lines that the
 //! server refused whole (nginx leaves method and target empty then and logs the text).
 
-use crate::event::{Attack, HttpRequest};
+use crate::event::HttpRequest;
 
-use super::rules::{Place, Rule, rule};
+use super::rules::{Found, Place, Rule, rule};
 
 static TLS: Rule = rule!(Suspicious, "TLS on a plain port", "Spoke TLS to a port that does not: mostly a scan, sometimes a wrong address");
 static SSH: Rule = rule!(Scanner, "SSH banner", "Spoke SSH to the web server: a scan for services");
@@ -29,7 +29,7 @@ pub(super) fn request_line<'a>(method: &'a [u8], target: &'a [u8]) -> (&'a [u8],
 }
 
 /// What the request is besides its target, if it is no request for a page of this server.
-pub(super) fn find(request: &HttpRequest<'_>, method: &[u8], target: &[u8]) -> Option<Attack> {
+pub(super) fn find(request: &HttpRequest<'_>, method: &[u8], target: &[u8]) -> Option<Found> {
     let rule = if method.eq_ignore_ascii_case(b"CONNECT") {
         Some(&PROXY)
     } else if let Some(origin) = origin(target) {

@@ -1,6 +1,7 @@
 //! Query languages besides SQL in a value: MongoDB's operators, LDAP filters, XPath, GraphQL.
 
-use super::rules::{Signature, rule};
+use super::rules::rule;
+use super::signatures::Signature;
 
 /// Matched against decoded lower-case values and names.
 pub(super) const SIGNATURES: &[Signature] = &[

@@ -1,6 +1,7 @@
 //! Other machines in a value: addresses of the inside that a server might be made to ask, and hosts that exist to be asked.
 
-use super::rules::{Signature, rule};
+use super::rules::rule;
+use super::signatures::Signature;
 
 /// Hosts that tell an attacker that a server asked them (operators of interactsh, Burp Collaborator and the like).
 macro_rules! callback {

@@ -1,6 +1,4 @@
-//! What a rule is, and a set of rules that is matched in one pass.
-
-use regex::bytes::{RegexSet, RegexSetBuilder};
+//! What a rule is: the class of an attack, its name, what it means.
 
 use crate::event::{Attack, AttackClass};
 
@@ -24,8 +22,23 @@ pub(super) struct Rule {
 }
 
 impl Rule {
-    pub(super) fn at(&self, place: Place) -> Attack {
-        Attack { class: self.class, why: self.why[place as usize], meaning: self.meaning }
+    #[inline]
+    pub(super) const fn at(&'static self, place: Place) -> Found {
+        Found { rule: self, place }
+    }
+}
+
+/// A rule that fits, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) rule: &'static Rule,
+    place: Place,
+}
+
+impl Found {
+    /// As it is told.
+    pub(super) const fn attack(self) -> Attack {
+        Attack { class: self.rule.class, why: self.rule.why[self.place as usize], meaning: self.rule.meaning }
     }
 }
 
@@ -48,46 +61,12 @@ macro_rules! rule {
 }
 pub(super) use rule;
 
-/// A rule and the expressions (bytes, lower case) of which one must match.
-pub(super) struct Signature {
-    pub(super) rule: Rule,
-    pub(super) patterns: &'static [&'static str],
-}
-
-/// Signatures compiled into one automaton, linear in the text.
-pub(super) struct Signatures {
-    set: RegexSet,
-    rules: Vec<&'static Rule>,
-}
-
-impl Signatures {
-    /// Compiles the tables. A pattern that is no expression would leave the set empty: a test looks at each.
-    pub(super) fn new(tables: &[&'static [Signature]]) -> Self {
-        let all =
-            || tables.iter().flat_map(|table| table.iter()).flat_map(|one| one.patterns.iter().map(move |pattern| (*pattern, &one.rule)));
-        let compiled = RegexSetBuilder::new(all().map(|(pattern, _)| pattern))
-            .unicode(false)
-            .dot_matches_new_line(true)
-            .dfa_size_limit(8 << 20)
-            .build();
-        let rules = all().map(|(_, rule)| rule).collect();
-        compiled.map_or_else(|_| Self { set: RegexSet::empty(), rules: Vec::new() }, |set| Self { set, rules })
+/// The more important of two findings, the first of equals.
+#[inline]
+pub(super) fn stronger(one: Option<Found>, other: Option<Found>) -> Option<Found> {
+    match (one, other) {
+        (Some(first), Some(second)) if second.rule.class < first.rule.class => other,
+        (Some(_), _) => one,
+        (None, _) => other,
     }
-
-    /// The rule that matches; of several the one of the most important class, then the first of the tables.
-    pub(super) fn find(&self, text: &[u8]) -> Option<&'static Rule> {
-        let matches = self.set.matches(text);
-        matches.iter().filter_map(|index| self.rules.get(index).copied()).min_by_key(|rule| rule.class)
-    }
-
-    /// How many expressions were compiled.
-    #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
-        self.set.len()
-    }
-}
-
-/// The more important of two findings.
-pub(super) fn stronger(one: Option<Attack>, other: Option<Attack>) -> Option<Attack> {
-    [one, other].into_iter().flatten().min_by_key(|attack| attack.class)
 }

@@ -1,6 +1,7 @@
 //! Script in a value: tags, event handlers, `javascript:` and calls, as they must stand for a browser to run them.
 
-use super::rules::{Signature, rule};
+use super::rules::rule;
+use super::signatures::Signature;
 
 /// Matched against decoded lower-case values.
 pub(super) const SIGNATURES: &[Signature] = &[

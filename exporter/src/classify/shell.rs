@@ -1,7 +1,8 @@
 //! Commands and code in a value: shell commands behind what separates them, functions of PHP, Python, Java and other languages,
 //! templates, and serialised objects. A command's name alone is a word like others; it must stand where a shell would run it.
 
-use super::rules::{Signature, rule};
+use super::rules::rule;
+use super::signatures::Signature;
 
 /// Commands whose names are hardly used otherwise.
 macro_rules! rare {

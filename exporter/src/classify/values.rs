@@ -1,15 +1,15 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind};
-use memchr::memmem::Finder;
-use regex::bytes::Regex;
+use aho_corasick::AhoCorasick;
 
-use crate::event::{Attack, AttackClass};
+use crate::event::AttackClass;
 
-use super::agents::automaton;
+use super::agents::{Case, USUAL_IN_AGENTS, automaton};
+use super::filter::Filter;
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
-use super::rules::{Place, Rule, Signatures, rule, stronger};
+use super::rules::{Found, Place, Rule, rule, stronger};
+use super::signatures::{Expression, Signatures};
 use super::{files, jndi, queries, remote, script, shell, sql};
 
 static COMMAND: Rule = rule!(
@@ -84,6 +84,12 @@ pub(super) const TELLING_WORDS: &[&str] = &[
     "pg_",
 ];
 
+/// The same for the quick look at a whole target, which sees to `..` and `//` itself, and where `-d` is an argument of PHP only at the
+/// front of the query.
+pub(super) fn telling_words_of_targets() -> impl Iterator<Item = &'static str> {
+    TELLING_WORDS.iter().copied().filter(|word| !matches!(*word, ".." | "//" | "-d")).chain(["?-d"])
+}
+
 /// Words that headers of programs that mean well lack.
 const ODD_IN_HEADERS: &[&str] = &[
     "oast.",
@@ -110,6 +116,12 @@ const ODD_IN_HEADERS: &[&str] = &[
     "system(",
     "eval(",
 ];
+
+/// Parts of hosts that exist to be asked.
+const CALLBACKS: [&[u8]; 3] = [b"oast", b"interact.sh", b"collaborator"];
+
+/// What addresses of pages are full of.
+const USUAL_IN_REFERERS: &[u8] = b"https://www.google.com/ interactive collection labor coast toast roast .shop .show/";
 
 /// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
 const RETURNS: &[&[u8]] = &[
@@ -141,10 +153,10 @@ pub(super) struct Values {
     headers: Signatures,
     telling: AhoCorasick,
     odd_in_header: AhoCorasick,
-    /// Parts of hosts that exist to be asked.
-    callbacks: [Finder<'static>; 3],
-    command: Option<Regex>,
-    program: Option<Regex>,
+    may_be_odd_in_header: Filter,
+    may_hold_callback: Filter,
+    command: Expression,
+    program: Expression,
     name: Vec<u8>,
     value: Vec<u8>,
     query: Vec<u8>,
@@ -163,11 +175,12 @@ impl Values {
             ]),
             compact: Signatures::new(&[script::COMPACT]),
             headers: Signatures::new(&[remote::HEADERS]),
-            telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), AhoCorasickKind::DFA),
-            odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), AhoCorasickKind::DFA),
-            callbacks: [Finder::new(b"oast"), Finder::new(b"interact.sh"), Finder::new(b"collaborator")],
-            command: Regex::new(shell::COMMAND).ok(),
-            program: Regex::new(files::PROGRAM).ok(),
+            telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), Case::Lower),
+            odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), Case::Any),
+            may_be_odd_in_header: Filter::new(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), USUAL_IN_AGENTS),
+            may_hold_callback: Filter::new(CALLBACKS.into_iter(), USUAL_IN_REFERERS),
+            command: Expression::any(&[shell::COMMAND]),
+            program: Expression::any(&[files::PROGRAM]),
             name: Vec::new(),
             value: Vec::new(),
             query: Vec::new(),
@@ -176,7 +189,7 @@ impl Values {
     }
 
     /// Each parameter of a query; `path` is the resolved path that it was sent to.
-    pub(super) fn find_in_query(&mut self, query: &[u8], path: &[u8]) -> Option<Attack> {
+    pub(super) fn find_in_query(&mut self, query: &[u8], path: &[u8]) -> Option<Found> {
         let mut found = None;
         for pair in query.split(|&byte| byte == b'&').take(256) {
             found = stronger(found, self.find_in_pair(pair, Place::Parameter));
@@ -193,7 +206,7 @@ impl Values {
     }
 
     /// One `name=value`, or a text without a name.
-    pub(super) fn find_in_pair(&mut self, pair: &[u8], place: Place) -> Option<Attack> {
+    pub(super) fn find_in_pair(&mut self, pair: &[u8], place: Place) -> Option<Found> {
         let Some(equals) = memchr::memchr(b'=', pair) else { return self.find_in_value(pair, b"", place) };
         let (raw_name, raw_value) = (&pair[..equals], &pair[equals + 1..]);
         let mut name = std::mem::take(&mut self.name);
@@ -211,7 +224,7 @@ impl Values {
     }
 
     /// One raw value; `name` is decoded and lower case.
-    pub(super) fn find_in_value(&mut self, raw: &[u8], name: &[u8], place: Place) -> Option<Attack> {
+    pub(super) fn find_in_value(&mut self, raw: &[u8], name: &[u8], place: Place) -> Option<Found> {
         if raw.is_empty() || raw.len() < 3 && name.is_empty() {
             return None;
         }
@@ -224,7 +237,7 @@ impl Values {
     }
 
     /// A decoded path as a value: without the slash at its front.
-    pub(super) fn find_in_path(&mut self, decoded: &[u8]) -> Option<Attack> {
+    pub(super) fn find_in_path(&mut self, decoded: &[u8]) -> Option<Found> {
         let mut value = std::mem::take(&mut self.value);
         value.clear();
         value.extend_from_slice(decoded.strip_prefix(b"/").unwrap_or(decoded));
@@ -245,7 +258,6 @@ impl Values {
     }
 
     fn find_by_name(&self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
-        let matches = |regex: &Option<Regex>| regex.as_ref().is_some_and(|regex| regex.is_match(value));
         let names = |list: &[&[u8]]| list.iter().any(|part| memchr::memmem::find(name, part).is_some());
         const COMMANDS: &[&[u8]] =
             &[b"cmd", b"exec", b"command", b"shell", b"run", b"daemon", b"system", b"ping", b"payload", b"cli", b"code"];
@@ -273,10 +285,10 @@ impl Values {
             b"cont",
             b"show",
         ];
-        if !name.is_empty() && names(COMMANDS) && matches(&self.command) {
+        if !name.is_empty() && names(COMMANDS) && self.command.is_match(value) {
             return Some(&COMMAND);
         }
-        (!name.is_empty() && names(FILES) && matches(&self.program)).then_some(&REMOTE_FILE)
+        (!name.is_empty() && names(FILES) && self.program.is_match(value)).then_some(&REMOTE_FILE)
     }
 
     /// The same text without what browsers read over.
@@ -293,18 +305,19 @@ impl Values {
     /// Whether an agent holds what those of programs that mean well lack.
     pub(super) fn is_odd_agent(&self, text: &[u8]) -> bool {
         let text = text.get(..MAX_BYTES).unwrap_or(text);
-        holds_odd_byte(text) || self.odd_in_header.is_match(text)
+        holds_odd_byte(text) || self.may_be_odd_in_header.may_match(text) && self.odd_in_header.is_match(text)
     }
 
     /// The same of a Referer. Quick: every line has one, and few come again.
     pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
         let text = text.get(..MAX_BYTES).unwrap_or(text);
-        let encoded = memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
-        holds_odd_byte(text) || encoded || self.callbacks.iter().any(|host| host.find(text).is_some())
+        let is_encoded = || memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
+        let calls_back = || CALLBACKS.iter().any(|host| memchr::memmem::find(text, host).is_some());
+        !text.is_empty() && (holds_odd_byte(text) || is_encoded() || self.may_hold_callback.may_match(text) && calls_back())
     }
 
     /// A User-Agent or Referer.
-    pub(super) fn find_in_header(&mut self, raw: &[u8], place: Place) -> Option<Attack> {
+    pub(super) fn find_in_header(&mut self, raw: &[u8], place: Place) -> Option<Found> {
         let mut value = std::mem::take(&mut self.value);
         normalise::decode(raw, &mut value, &mut self.spare);
         normalise::value(&mut value, &mut self.spare, false);
