@@ -73,6 +73,12 @@ impl Signatures {
         None
     }
 
+    /// The same with every expression asked.
+    #[cfg(test)]
+    pub(super) fn find_carefully(&self, text: &[u8]) -> Option<&'static Rule> {
+        self.all.iter().find(|(_, expression)| expression.is_match(text)).map(|(rule, _)| *rule)
+    }
+
     /// Whether every expression compiles.
     #[cfg(test)]
     pub(super) fn compile(&self) -> bool {
