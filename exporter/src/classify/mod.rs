@@ -1,6 +1,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
-//! Request to attack class. Undoes encodings ([`normalise`]), then asks what the path means ([`paths`]) and what stands in each value
-//! ([`sql`], [`script`], [`shell`], [`files`], [`queries`], [`remote`], [`jndi`]) and who asks ([`agents`]). Of several answers the class of
+//! Request to attack class. Undoes encodings (`normalise`), then asks what the path means (`paths`) and what stands in each value
+//! (`sql`, `script`, `shell`, `files`, `queries`, `remote`, `jndi`) and who asks (`agents`). Of several answers the class of
 //! the highest priority is given. Most requests never get that far: a quick look shows that there is nothing to decode and no telling word.
 
 use aho_corasick::AhoCorasick;

@@ -168,8 +168,9 @@ impl Detection {
         let what =
             if matches!(class, AttackClass::ConfigProbe | AttackClass::CveProbe | AttackClass::Webshell) { path } else { request.target };
         let deed = Deed { kind: Kind::Web(class), what: hash(what), times: 1 };
-        let place = Place { source: context.source, site: http.site_name(request.host), client, country };
         let is_new = self.deed(at, context, client, deed, by);
+        let deeds = self.suspects.get(client).map_or(0, |suspect| suspect.deeds);
+        let place = Place { source: context.source, site: http.site_name(request.host), client, deeds, country };
         self.ledger.add(at, &place, request, attack, is_new, context.privacy);
     }
 

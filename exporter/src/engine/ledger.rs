@@ -23,6 +23,8 @@ const WAITING: usize = 4_096;
 /// Clients of which samples are kept, and how many of each.
 const MAX_SAMPLED: usize = 1_024;
 const MAX_SAMPLES: usize = 8;
+/// Deeds after which a client is worth a place among those of which samples are kept.
+const DEEDS_TO_ENTER: u32 = 3;
 /// The longest path and agent that are kept, in bytes before they are scrubbed, and in characters after.
 const TEXT_BYTES: usize = 400;
 const TEXT_CHARS: usize = 200;
@@ -75,6 +77,47 @@ impl Weigh for Top {
     }
 }
 
+/// A text of a request: as logged until somebody looks at it or it is saved, since most are never looked at.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub(super) enum Text {
+    Raw(Vec<u8>),
+    Shown(String),
+}
+
+impl From<String> for Text {
+    fn from(shown: String) -> Self {
+        Self::Shown(shown)
+    }
+}
+
+/// What was not made ready for people is nothing for the disk either.
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        if let Text::Shown(shown) = text { shown } else { Self::new() }
+    }
+}
+
+impl Text {
+    fn new(text: &[u8]) -> Self {
+        Self::Raw(text.get(..TEXT_BYTES).unwrap_or(text).to_vec())
+    }
+
+    /// As people may see it.
+    pub(super) fn shown(&self, privacy: &Privacy) -> String {
+        match self {
+            Self::Raw(text) => privacy.scrub_request(text, TEXT_CHARS),
+            Self::Shown(text) => text.clone(),
+        }
+    }
+
+    fn make_shown(&mut self, privacy: &Privacy) {
+        if let Self::Raw(text) = self {
+            *self = Self::Shown(privacy.scrub_request(text, TEXT_CHARS));
+        }
+    }
+}
+
 /// One thing that a client did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sample {
@@ -82,10 +125,10 @@ pub(super) struct Sample {
     pub(super) class: AttackClass,
     pub(super) why: String,
     pub(super) meaning: String,
-    pub(super) method: String,
-    pub(super) path: String,
+    pub(super) method: Text,
+    pub(super) path: Text,
     pub(super) status: u16,
-    pub(super) user_agent: String,
+    pub(super) user_agent: Text,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -135,6 +178,8 @@ pub(super) struct Place<'a> {
     pub(super) source: &'a str,
     pub(super) site: &'a str,
     pub(super) client: Client,
+    /// How much the client has done so far.
+    pub(super) deeds: u32,
     /// Two letters.
     pub(super) country: &'a str,
 }
@@ -172,7 +217,7 @@ impl Ledger {
             self.count(secs, place, attack.class, what, text, privacy);
         }
         if is_new {
-            self.sample(secs, place.client, request, attack, privacy);
+            self.sample(secs, place, request, attack);
         }
         let mut country = [b'Z'; 2];
         if let [a, b] = *place.country.as_bytes() {
@@ -189,24 +234,27 @@ impl Ledger {
         self.recent.push_back(Raw::Fresh(Fresh { at: secs, client: place.client, country, attack, status: request.status, texts, ends }));
     }
 
-    /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing.
-    fn sample(&mut self, secs: u32, client: Client, request: &HttpRequest<'_>, attack: Attack, privacy: &Privacy) {
-        let samples = self.samples.entry(client, secs, Samples::default);
+    /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who
+    /// has done several things gets in.
+    fn sample(&mut self, secs: u32, place: &Place<'_>, request: &HttpRequest<'_>, attack: Attack) {
+        if place.deeds < DEEDS_TO_ENTER && self.samples.is_full() && self.samples.get(&place.client).is_none() {
+            return;
+        }
+        let samples = self.samples.entry(place.client, secs, Samples::default);
         (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
         let is_alike = |sample: &Sample| sample.class == attack.class && sample.meaning == attack.meaning && sample.why == attack.why;
         if samples.kept.len() >= MAX_SAMPLES || samples.kept.iter().any(is_alike) {
             return;
         }
-        let shown = |text: &[u8]| privacy.scrub_request(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS);
         samples.kept.push(Sample {
             at: secs,
             class: attack.class,
             why: attack.why.to_owned(),
             meaning: attack.meaning.to_owned(),
-            method: shown(request.method),
-            path: shown(request.target),
+            method: Text::new(request.method),
+            path: Text::new(request.target),
             status: request.status,
-            user_agent: shown(request.user_agent),
+            user_agent: Text::new(request.user_agent),
         });
     }
 
@@ -262,6 +310,11 @@ impl Ledger {
         let known = self.recent.len() - std::mem::take(&mut self.unsaved);
         let fresh = lines(&mut self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
         let recent = &self.recent;
+        self.samples.each_changed(|samples| {
+            for sample in &mut samples.kept {
+                [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
+            }
+        });
         let write = self.log.write(fresh, || lines(&mut recent.iter().map(|raw| raw.shown(privacy))));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }

@@ -254,7 +254,7 @@ fn one(now: Timestamp, detection: &Detection, privacy: &Privacy, id: &str) -> Op
         })
     };
     view["terms"] = terms.iter().map(term).collect();
-    view["samples"] = detection.ledger.samples(client).map(sample).collect();
+    view["samples"] = detection.ledger.samples(client).map(|one| sample(one, privacy)).collect();
     view["organisation"] = detection.locate.organisation(client.address()).into();
     view["never_ban"] = never_ban.into();
     let name = shown(client, privacy);
@@ -271,10 +271,10 @@ fn is_named(client: Client, id: &str, privacy: &Privacy) -> bool {
     address(id) == Some(client) || shown(client, privacy) == id
 }
 
-fn sample(sample: &super::ledger::Sample) -> Value {
+fn sample(sample: &super::ledger::Sample, privacy: &Privacy) -> Value {
     json!({
-        "at": time(sample.at), "class": sample.class.as_str(), "why": sample.why, "meaning": sample.meaning, "method": sample.method,
-        "path": sample.path, "status": sample.status, "user_agent": sample.user_agent,
+        "at": time(sample.at), "class": sample.class.as_str(), "why": sample.why, "meaning": sample.meaning, "method": sample.method.shown(privacy),
+        "path": sample.path.shown(privacy), "status": sample.status, "user_agent": sample.user_agent.shown(privacy),
     })
 }
 

@@ -95,6 +95,15 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         self.entries.iter().map(|(key, value)| (key, value))
     }
 
+    /// The entries that changed since the last save, to be made ready for it.
+    pub fn each_changed(&mut self, mut prepare: impl FnMut(&mut V)) {
+        for place in &self.changed {
+            if let Some((_, value)) = self.entries.get_mut(*place as usize) {
+                prepare(value);
+            }
+        }
+    }
+
     /// The entry of `key`, made if it is not there; in a full table the weakest of a few gives way.
     pub fn entry(&mut self, key: K, now: u32, make: impl FnOnce() -> V) -> &mut V {
         let place = match self.places.get(&key) {
