@@ -96,6 +96,20 @@ fn nobody_is_accused_who_only_looks_like_an_attacker() {
             "",
             probing("66.249.66.1", "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"),
         ),
+        (
+            "edges of a CDN share the links of customers who come too late",
+            "nginx_combined",
+            "",
+            (0..160)
+                .map(|n: u32| get(n * 20, &format!("104.16.5.{}", n % 40), &format!("/t/{:08x}", n.wrapping_mul(2_654_435_761)), 404))
+                .collect(),
+        ),
+        (
+            "machines of the local network try old SSH passwords after a change",
+            "sshd",
+            "",
+            (0..60).map(|n| ssh(n * 30, &format!("Failed password for backup from 10.0.2.{} port 4000 ssh2", n % 20))).collect(),
+        ),
         ("an office behind one address opens its own links", "nginx_combined", "", links("185.30.1.1", 200)),
         (
             "a visitor with an old bookmark meets many missing pages",

@@ -285,7 +285,12 @@ impl Detection {
 
     /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
     pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, by: By<'_>) -> bool {
-        if let About::Client(client) = found.about {
+        // Of a network, who did the last of it speaks for all: an edge of a CDN, a machine of the local network.
+        let one = match found.about {
+            About::Client(client) => Some(client),
+            About::Network(_) => Client::parse(by.address),
+        };
+        if let Some(client) = one {
             if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
                 self.attacks.never_ban(reason.as_str());
                 return false;
