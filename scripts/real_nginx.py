@@ -327,7 +327,8 @@ def trial(arguments, folder, started):
         size = values[key("hostwarden_http_response_bytes_total", source=source, site="other")]
         if malformed or lost or size != logged_bytes(folder):
             exporter.explain(f"{source}: {malformed} malformed, {lost} bytes lost, {size} bytes sent where the log has {logged_bytes(folder)}")
-        timed = values[key("hostwarden_http_request_duration_seconds_count", source=source, site="other", traffic="user")]
+        name, labels = "hostwarden_http_request_duration_seconds_count", {"source": source, "site": "other"}
+        timed = sum(values[key(name, **labels, traffic=traffic)] for traffic in ("user", "attack"))
         if timed != total:
             exporter.explain(f"{source}: {timed} of {total} requests have a duration")
     print(f"nginx: {total} requests of {len(MIX)} kinds over three rotations, all counted by method and status class in both formats.")

@@ -130,7 +130,9 @@ impl Detection {
         let mut is_suspicious = false;
         if let Some(suspect) = self.suspects.get_mut(client) {
             suspect.requests = suspect.requests.saturating_add(1);
-            is_suspicious = self.suspicion.is_suspicious(suspect, at);
+            // Behind an untold proxy all visitors share an address: what one of them did must not make attackers of all.
+            is_suspicious = self.suspicion.is_suspicious(suspect, at)
+                && self.never_ban.reason(client, context.now, request.user_agent).is_none_or(Reason::may_be_told_of);
         }
         if let Some(attack) = attack {
             self.attack(at, context, client, by, request, attack, http);
