@@ -3,43 +3,109 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Longer texts are not remembered, in bytes.
-const MAX_BYTES: usize = 256;
+/// Slots that a text may stand in: two texts that come again and again do not push each other out.
+const WAYS: usize = 2;
 
-/// Direct-mapped: one text to a slot.
-pub(super) struct Cache<T> {
-    slots: Vec<Slot<T>>,
+/// Answers for texts of at most `BYTES` each. Texts lie within the slots, so that one that comes once costs no memory.
+pub(super) struct Cache<T, const BYTES: usize> {
+    sets: Vec<[Slot<T, BYTES>; WAYS]>,
     hasher: foldhash::fast::RandomState,
 }
 
-#[derive(Clone, Default)]
-struct Slot<T> {
+/// Begins on a cache line, so that most answers touch one line or two.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Slot<T, const BYTES: usize> {
     /// Compared first: another text is told without looking at it.
     hash: u64,
-    text: Box<[u8]>,
     answer: T,
+    length: u16,
+    variant: u8,
+    /// Used since its neighbour was.
+    is_used: bool,
+    text: [u8; BYTES],
 }
 
-impl<T: Copy + Default> Cache<T> {
-    /// `size` slots, rounded up to a power of two.
+impl<T: Copy + Default, const BYTES: usize> Cache<T, BYTES> {
+    /// For `size` texts, rounded up to a power of two.
     pub(super) fn new(size: usize) -> Self {
-        Self { slots: vec![Slot::default(); size.next_power_of_two()], hasher: foldhash::fast::RandomState::default() }
+        let empty = Slot { hash: 0, answer: T::default(), length: 0, variant: 0, is_used: false, text: [0; BYTES] };
+        Self { sets: vec![[empty; WAYS]; (size / WAYS).next_power_of_two()], hasher: foldhash::fast::RandomState::default() }
     }
 
-    /// The answer for `text`; `ask` is called if it is not remembered.
+    /// The answer for `text`; `ask` is called if it is not remembered. One text may have answers of several variants.
     #[inline]
-    pub(super) fn get(&mut self, text: &[u8], ask: impl FnOnce() -> T) -> T {
-        if text.is_empty() || text.len() > MAX_BYTES {
+    pub(super) fn get(&mut self, text: &[u8], variant: u8, ask: impl FnOnce() -> T) -> T {
+        if text.is_empty() || text.len() > BYTES {
             return ask();
         }
         let mut hasher = self.hasher.build_hasher();
         hasher.write(text);
+        hasher.write_u8(variant);
         let hash = hasher.finish();
-        let at = usize::try_from(hash).unwrap_or_default() & (self.slots.len() - 1);
-        let Some(slot) = self.slots.get_mut(at) else { return ask() };
-        if slot.hash != hash || *slot.text != *text {
-            *slot = Slot { hash, text: text.into(), answer: ask() };
+        let at = usize::try_from(hash).unwrap_or_default() & (self.sets.len() - 1);
+        let Some([one, other]) = self.sets.get_mut(at) else { return ask() };
+        if one.is_for(hash, variant, text) {
+            (one.is_used, other.is_used) = (true, false);
+            return one.answer;
         }
-        slot.answer
+        if other.is_for(hash, variant, text) {
+            (one.is_used, other.is_used) = (false, true);
+            return other.answer;
+        }
+        let (old, kept) = if one.is_used { (other, one) } else { (one, other) };
+        (old.is_used, kept.is_used) = (true, false);
+        (old.hash, old.length, old.variant, old.answer) = (hash, text.len() as u16, variant, ask());
+        old.text[..text.len()].copy_from_slice(text);
+        old.answer
+    }
+}
+
+impl<T, const BYTES: usize> Slot<T, BYTES> {
+    #[inline]
+    fn is_for(&self, hash: u64, variant: u8, text: &[u8]) -> bool {
+        self.hash == hash && self.variant == variant && self.text.get(..usize::from(self.length)) == Some(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cache;
+
+    #[test]
+    fn each_text_has_its_own_answer_and_is_asked_for_once_while_it_stays() {
+        let answer = |text: &str| text.len() * 1_000 + text.bytes().map(usize::from).sum::<usize>();
+        let mut cache = Cache::<usize, 8>::new(64);
+        let mut asked = 0;
+        let mut get = |text: &str, variant| {
+            cache.get(text.as_bytes(), variant, || {
+                asked += 1;
+                answer(text) + usize::from(variant)
+            })
+        };
+        for n in 0..2_000 {
+            let (text, variant) = (format!("/{}", n * 7_919 % 500), (n % 2) as u8);
+            assert_eq!(get(&text, variant), answer(&text) + usize::from(variant));
+        }
+        (0..10).for_each(|_| assert_eq!(get("/same", 0), answer("/same")));
+        for text in ["", "too long a text"] {
+            assert_eq!((get(text, 0), get(text, 1)), (answer(text), answer(text) + 1));
+        }
+        assert!((1_500..2_006).contains(&asked), "{asked}");
+    }
+
+    #[test]
+    fn two_texts_of_one_set_stay_when_they_take_turns() {
+        let mut cache = Cache::<u8, 8>::new(2);
+        let mut asked = 0;
+        for _ in 0..10 {
+            for text in ["/a", "/b"] {
+                cache.get(text.as_bytes(), 0, || {
+                    asked += 1;
+                    1
+                });
+            }
+        }
+        assert_eq!(asked, 2);
     }
 }

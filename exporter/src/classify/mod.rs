@@ -40,9 +40,11 @@ use paths::Paths;
 use rules::{Found, Place, Rule, rule, stronger};
 use values::Values;
 
-/// Remembered targets and agents.
-const TARGETS: usize = 8_192;
-const AGENTS: usize = 1_024;
+/// Remembered targets and agents, and the longest of them in bytes.
+const TARGETS: usize = 4_096;
+const TARGET_BYTES: usize = 132;
+const AGENTS: usize = 512;
+const AGENT_BYTES: usize = 288;
 
 static CLIMBED: Rule = rule!(PathTraversal, "climbing above the root", "Tried to climb out of the served folder");
 static HIDDEN: Rule = rule!(PathTraversal, "encoded climbing", "Tried to climb out of the served folder with encoded dots");
@@ -52,8 +54,8 @@ static TOOL: Rule = rule!(Scanner, "attack tool's name", "Asked by a tool that l
 #[derive(Clone, Copy, Debug, Default)]
 struct Verdict {
     always: Option<Found>,
-    refused: Option<Found>,
-    missing: Option<Found>,
+    refused: Option<&'static Rule>,
+    missing: Option<&'static Rule>,
     /// A missing one means nothing: browsers and crawlers ask by themselves.
     asked_unprompted: bool,
     /// Somebody logs in here.
@@ -66,9 +68,8 @@ pub struct Classifier {
     paths: Paths,
     values: Values,
     quick: Quick,
-    /// Only of targets that were examined.
-    targets: Cache<Verdict>,
-    seen_agents: Cache<Option<Found>>,
+    targets: Cache<Verdict, TARGET_BYTES>,
+    seen_agents: Cache<Option<Found>, AGENT_BYTES>,
     decoded: Vec<u8>,
     resolved: Vec<u8>,
     spare: Vec<u8>,
@@ -131,8 +132,9 @@ impl Classifier {
             // Who is refused at a login page tried to log in: that says more than the page's name.
             let logs_in = verdict.login && method.eq_ignore_ascii_case(b"POST");
             if !logs_in {
-                attack = stronger(attack, verdict.refused);
-                attack = stronger(attack, verdict.missing.filter(|_| status::is_missing(request.status)));
+                let missing = verdict.missing.filter(|_| status::is_missing(request.status));
+                let by_answer = [verdict.refused, missing].map(|rule| rule.map(|rule| rule.at(Place::Path)));
+                attack = by_answer.into_iter().fold(attack, stronger);
             }
         }
         attack = stronger(attack, protocols::find(request, method, target));
@@ -147,20 +149,22 @@ impl Classifier {
 
     fn target(&mut self, target: &[u8], refused: bool) -> Verdict {
         let Self { paths, values, quick, targets, decoded, resolved, spare, .. } = self;
-        if values::has_nothing_to_decode(target) {
-            if !refused && !quick.tells(target) {
-                return Verdict::default();
+        targets.get(target, u8::from(refused), || {
+            if values::has_nothing_to_decode(target) {
+                if !refused && !quick.tells(target) {
+                    return Verdict::default();
+                }
+                if refused && !quick.may_tell_when_refused(target) {
+                    return name_only(target, resolved);
+                }
             }
-            if refused && !quick.may_tell_when_refused(target) {
-                return name_only(target, resolved);
-            }
-        }
-        targets.get(target, || examine(target, paths, values, &mut [decoded, resolved, spare]))
+            examine(target, paths, values, &mut [decoded, resolved, spare])
+        })
     }
 
     fn agent(&mut self, agent: &[u8]) -> Option<Found> {
         let Self { tools, values, seen_agents, .. } = self;
-        seen_agents.get(agent, || {
+        seen_agents.get(agent, 0, || {
             let tool = tools.is_match(agent).then(|| TOOL.at(Place::UserAgent));
             let inside = if values.is_odd_agent(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
             stronger(inside, tool)
@@ -217,10 +221,9 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     let effort = normalise::decode(path, decoded, spare);
     let ups = normalise::resolve(decoded, resolved);
     let by_name = paths.find(resolved);
-    let at = |rule: Option<&'static Rule>| {
-        rule.filter(|rule| rule.class != AttackClass::ConfigProbe || !status::holds_own_files(resolved)).map(|rule| rule.at(Place::Path))
-    };
-    let mut always = stronger(at(by_name.always), climbing(ups, effort));
+    let fits = |rule: &&Rule| rule.class != AttackClass::ConfigProbe || !status::holds_own_files(resolved);
+    let [by_always, by_refused, by_missing] = [by_name.always, by_name.refused, by_name.missing].map(|rule| rule.filter(fits));
+    let mut always = stronger(by_always.map(|rule| rule.at(Place::Path)), climbing(ups, effort));
     // Codes and names in the path are values too, as applications route by them.
     if decoded.iter().any(|&byte| values::is_telling_in_path(byte)) || effort.rounds > 1 || ups.ups > 0 {
         always = stronger(always, values.find_in_path(decoded));
@@ -230,8 +233,8 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     }
     Verdict {
         always,
-        refused: at(by_name.refused),
-        missing: stronger(at(by_name.missing), status::missing_script(resolved)),
+        refused: by_refused,
+        missing: [by_missing, status::missing_script(resolved)].into_iter().flatten().min_by_key(|rule| rule.class),
         asked_unprompted: status::is_asked_unprompted(resolved),
         login: status::is_login(resolved),
     }

@@ -140,7 +140,7 @@ pub(super) fn holds_own_files(path: &[u8]) -> bool {
 pub(super) const FOLDERS: [&[u8]; 5] = [b"/wp-content/", b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"];
 
 /// A missing script or manual inside a WordPress folder: what scanners try one after another.
-pub(super) fn missing_script(path: &[u8]) -> Option<Found> {
+pub(super) fn missing_script(path: &[u8]) -> Option<&'static Rule> {
     let script = path.ends_with(b".php") || path.ends_with(b"/readme.txt");
-    (script && FOLDERS.iter().any(|folder| memchr::memmem::find(path, folder).is_some())).then(|| MISSING_SCRIPT.at(Place::Path))
+    (script && FOLDERS.iter().any(|folder| memchr::memmem::find(path, folder).is_some())).then_some(&MISSING_SCRIPT)
 }

@@ -1,6 +1,6 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, packed};
 
 use crate::event::AttackClass;
 
@@ -118,10 +118,7 @@ const ODD_IN_HEADERS: &[&str] = &[
 ];
 
 /// Parts of hosts that exist to be asked.
-const CALLBACKS: [&[u8]; 3] = [b"oast", b"interact.sh", b"collaborator"];
-
-/// What addresses of pages are full of.
-const USUAL_IN_REFERERS: &[u8] = b"https://www.google.com/ interactive collection labor coast toast roast .shop .show/";
+const CALLBACKS: [&str; 3] = ["oast", "interact.sh", "collaborator"];
 
 /// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
 const RETURNS: &[&[u8]] = &[
@@ -154,7 +151,8 @@ pub(super) struct Values {
     telling: AhoCorasick,
     odd_in_header: AhoCorasick,
     may_be_odd_in_header: Filter,
-    may_hold_callback: Filter,
+    /// Many bytes at a time: every line has a Referer. `None`, which no machine in use makes of it, matches nothing.
+    callbacks: Option<packed::Searcher>,
     command: Expression,
     program: Expression,
     name: Vec<u8>,
@@ -178,7 +176,7 @@ impl Values {
             telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), Case::Lower),
             odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), Case::Any),
             may_be_odd_in_header: Filter::new(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), USUAL_IN_AGENTS),
-            may_hold_callback: Filter::new(CALLBACKS.into_iter(), USUAL_IN_REFERERS),
+            callbacks: packed::Searcher::new(CALLBACKS),
             command: Expression::any(&[shell::COMMAND]),
             program: Expression::any(&[files::PROGRAM]),
             name: Vec::new(),
@@ -312,8 +310,8 @@ impl Values {
     pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
         let text = text.get(..MAX_BYTES).unwrap_or(text);
         let is_encoded = || memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
-        let calls_back = || CALLBACKS.iter().any(|host| memchr::memmem::find(text, host).is_some());
-        !text.is_empty() && (holds_odd_byte(text) || is_encoded() || self.may_hold_callback.may_match(text) && calls_back())
+        let calls_back = || self.callbacks.as_ref().is_some_and(|hosts| hosts.find(text).is_some());
+        !text.is_empty() && (holds_odd_byte(text) || is_encoded() || calls_back())
     }
 
     /// A User-Agent or Referer.
