@@ -135,16 +135,18 @@ impl Enumeration {
         Self { clients: Table::new(limit, clients, saved[0]), networks: Table::new(limit, networks, saved[1]), config }
     }
 
-    /// Takes note of an opened link. Gives what is to be told: each enumeration once, until an hour of quiet has passed.
+    /// Takes note of an opened link. Gives what is to be told: each enumeration once, until an hour of quiet has passed. Who has only
+    /// opened links that are there and bear no numbers is not remembered: nothing of that is guessing.
     pub fn open(&mut self, at: Timestamp, client: Client, link: Link) -> Option<Found> {
         let secs = seconds(at);
-        let visitor = self.clients.entry(client, secs, Visitor::default);
-        if visitor.open(secs, link) > self.config.threshold.min(self.config.slow_threshold)
+        let is_missing = link.was_there == Some(false);
+        if let Some(visitor) = known_or_new(&mut self.clients, client, secs, is_missing || link.number.is_some())
+            && visitor.open(secs, link) > self.config.threshold.min(self.config.slow_threshold)
             && let Some(summary) = by_client(&self.config, secs, visitor)
         {
             return visitor.is_telling(secs).then(|| found(at, About::Client(client), summary));
         }
-        let network = self.networks.entry(client.network(), secs, Visitor::default);
+        let network = known_or_new(&mut self.networks, client.network(), secs, is_missing)?;
         // A multiplicative hash (Knuth): neighbours must not fall on neighbouring bits only.
         network.clients |= 1 << (client.bits().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - CLIENT_BITS.ilog2()));
         if network.open(secs, link) <= self.config.network_threshold {
@@ -183,6 +185,18 @@ impl Enumeration {
     pub fn save_all_again(&mut self) {
         self.clients.save_all_again();
         self.networks.save_all_again();
+    }
+}
+
+/// Who is remembered, or is to be from now on.
+fn known_or_new<K>(table: &mut Table<K, Visitor>, key: K, secs: u32, is_remembered: bool) -> Option<&mut Visitor>
+where
+    K: Copy + Eq + std::hash::Hash + Serialize + serde::de::DeserializeOwned,
+{
+    match table.find(&key) {
+        Some(place) => Some(table.at_mut(place)),
+        None if is_remembered => Some(table.entry(key, secs, Visitor::default)),
+        None => None,
     }
 }
 
