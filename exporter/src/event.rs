@@ -128,6 +128,13 @@ pub struct HttpRequest<'a> {
     pub country: &'a [u8],
 }
 
+impl<'a> HttpRequest<'a> {
+    /// The target without its query.
+    pub fn path(&self) -> &'a [u8] {
+        memchr::memchr(b'?', self.target).map_or(self.target, |end| &self.target[..end])
+    }
+}
+
 /// A message that the bot took in or sent out.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BotMessage<'a> {

@@ -48,7 +48,7 @@ const CORE: &[&str] =
     &["batch", "classify", "detectors", "event", "finding", "formats", "metrics", "policy", "privacy", "snapshot", "subject"];
 
 const ROOMS: &[Room] = &[
-    pure("event", &["privacy"], &["jiff", "serde"]),
+    pure("event", &["privacy"], &["jiff", "memchr", "serde"]),
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),

@@ -72,12 +72,15 @@ impl SlowAttacker {
     /// is let stand.
     pub fn judge(&mut self, at: Timestamp, client: Client, suspect: &Suspect) -> Option<Found> {
         let secs = seconds(at);
-        if self.watched.get(&client).is_some()
-            && let Some(watched) = self.watched.get_mut(&client)
-        {
+        let place = self.watched.find(&client);
+        if let Some(place) = place {
+            let watched = self.watched.at_mut(place);
             watched.last = watched.last.max(secs);
         }
         let Config { attacks, hours, days, distinct, .. } = self.config;
+        if u32::from(suspect.distinct_strong) < distinct {
+            return None;
+        }
         let (in_hours, distinct_hours) = suspect.hours.sum(secs / HOUR);
         let (in_days, distinct_days) = suspect.days.sum(secs / DAY);
         let over = if in_hours >= attacks && distinct_hours >= hours {
@@ -87,10 +90,7 @@ impl SlowAttacker {
         } else {
             return None;
         };
-        if u32::from(suspect.distinct_strong) < distinct {
-            return None;
-        }
-        let strikes = self.watched.get(&client).map_or(0, |watched| watched.strikes) + 1;
+        let strikes = place.map_or(0, |place| self.watched.at(place).strikes) + 1;
         Some(Found {
             at,
             detector: NAME,
@@ -193,7 +193,9 @@ mod tests {
 
         fn attack(&mut self, secs: i64, class: AttackClass, what: u64) -> bool {
             let (at, client) = (Timestamp::from_secs(START + secs), Client::V4(7));
-            let (suspect, _) = self.suspects.note(at, client, Deed { kind: Kind::Web(class), what, times: 1 }).unwrap();
+            let place = self.suspects.find(client).or_else(|| self.suspects.enter(at, client)).unwrap();
+            let suspect = self.suspects.at_mut(place);
+            suspect.note(at, Deed { kind: Kind::Web(class), what, times: 1 });
             let found = self.slow.judge(at, client, suspect).is_some();
             if found {
                 self.slow.strike(at, client, suspect);

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{DAY, HOUR, Sightings, Slots, Table, Weigh};
+use super::window::{DAY, HOUR, Place, Sightings, Slots, Table, Weigh};
 use crate::event::{AttackClass, Timestamp};
 use crate::snapshot::{Section, Write};
 use crate::subject::Client;
@@ -113,6 +113,8 @@ pub struct Suspect {
     pub distinct_strong: u16,
     /// A bit for each deed's `what`: a deed whose bit is set is taken for one that was done before.
     pub seen: [u64; 4],
+    /// Where the client is by the database, once somebody asked; not saved.
+    pub country: Option<[u8; 2]>,
 }
 
 impl Default for Suspect {
@@ -130,13 +132,15 @@ impl Default for Suspect {
             days: Slots::default(),
             distinct_strong: 0,
             seen: [0; 4],
+            country: None,
         }
     }
 }
 
 impl Suspect {
     /// Notes a deed; whether it is a new one and not a repetition.
-    fn note(&mut self, secs: u32, deed: Deed) -> bool {
+    pub fn note(&mut self, at: Timestamp, deed: Deed) -> bool {
+        let secs = seconds(at);
         if secs.saturating_sub(self.last) > DAY {
             // Who tries the same again another day does something again.
             self.seen = [0; 4];
@@ -193,26 +197,31 @@ impl Suspects {
         Self { table: Table::new(max_clients.get(), section.to_owned(), saved), sightings }
     }
 
-    /// Notes a deed of a client. Gives what is known about it with whether the deed is new; nothing if there is no room for somebody
-    /// that was never seen before.
-    pub fn note(&mut self, at: Timestamp, client: Client, deed: Deed) -> Option<(&mut Suspect, bool)> {
+    /// Where a client stands, if anything is known about it.
+    pub fn find(&self, client: Client) -> Option<Place> {
+        self.table.find(&client)
+    }
+
+    /// Where a client of whom nothing is known gets a place; none if there is no room for somebody that was never seen before.
+    pub fn enter(&mut self, at: Timestamp, client: Client) -> Option<Place> {
         let secs = seconds(at);
-        if self.table.is_full() && self.table.get(&client).is_none() && !self.sightings.note(client, secs) {
-            return None;
-        }
-        let suspect = self.table.entry(client, secs, Suspect::default);
-        let is_new = suspect.note(secs, deed);
-        Some((suspect, is_new))
+        let is_let_in = !self.table.is_full() || self.sightings.note(client, secs);
+        is_let_in.then(|| self.table.enter(client, secs, Suspect::default()))
+    }
+
+    /// Who stands there.
+    pub fn at(&self, place: Place) -> &Suspect {
+        self.table.at(place)
+    }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, place: Place) -> &mut Suspect {
+        self.table.at_mut(place)
     }
 
     /// What is known about a client.
     pub fn get(&self, client: Client) -> Option<&Suspect> {
-        self.table.get(&client)
-    }
-
-    /// The same, to be changed.
-    pub fn get_mut(&mut self, client: Client) -> Option<&mut Suspect> {
-        self.table.get_mut(&client)
+        self.find(client).map(|place| self.at(place))
     }
 
     /// Everybody.
@@ -276,7 +285,8 @@ impl<'de> Deserialize<'de> for Suspect {
                 *tally = Tally { times, distinct, points };
             }
         }
-        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen })
+        let country = None;
+        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen, country })
     }
 }
 
@@ -286,6 +296,11 @@ mod tests {
 
     fn deed(class: AttackClass, what: u64) -> Deed {
         Deed { kind: Kind::Web(class), what, times: 1 }
+    }
+
+    fn note(suspects: &mut Suspects, at: Timestamp, client: Client, deed: Deed) -> Option<bool> {
+        let place = suspects.find(client).or_else(|| suspects.enter(at, client))?;
+        Some(suspects.at_mut(place).note(at, deed))
     }
 
     #[test]
@@ -298,7 +313,7 @@ mod tests {
             (AttackClass::ConfigProbe, 2, true),
             (AttackClass::Suspicious, 3, true),
         ] {
-            assert_eq!(suspects.note(at, client, deed(class, what)).unwrap().1, new);
+            assert_eq!(note(&mut suspects, at, client, deed(class, what)), Some(new));
         }
         let suspect = suspects.get(client).unwrap();
         assert_eq!((suspect.deeds, suspect.strong, suspect.distinct_strong), (4, 3, 2));
@@ -311,10 +326,10 @@ mod tests {
     fn in_a_full_table_only_who_comes_back_gets_in() {
         let mut suspects = Suspects::new(NonZeroUsize::new(64).unwrap(), "s", None);
         let at = Timestamp::from_secs(1_775_253_600);
-        (0..64).for_each(|n| assert!(suspects.note(at, Client::V4(n), deed(AttackClass::Xss, 1)).is_some()));
-        assert!(suspects.note(at, Client::V4(1_000), deed(AttackClass::Xss, 1)).is_none());
+        (0..64).for_each(|n| assert!(note(&mut suspects, at, Client::V4(n), deed(AttackClass::Xss, 1)).is_some()));
+        assert!(note(&mut suspects, at, Client::V4(1_000), deed(AttackClass::Xss, 1)).is_none());
         let later = Timestamp::from_secs(1_775_253_600 + 3_600);
-        assert!(suspects.note(later, Client::V4(1_000), deed(AttackClass::Xss, 2)).is_some());
+        assert!(note(&mut suspects, later, Client::V4(1_000), deed(AttackClass::Xss, 2)).is_some());
         assert_eq!(suspects.fill(), (64, 64, 1));
     }
 

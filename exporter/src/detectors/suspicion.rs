@@ -108,7 +108,9 @@ impl Suspicion {
 
     /// Whether a client counts as suspicious.
     pub fn is_suspicious(&self, suspect: &Suspect, now: Timestamp) -> bool {
-        self.score(suspect, now) >= self.config.suspicious_score
+        // Points only fade: most clients need no closer look.
+        let points = suspect.tallies.iter().map(|tally| tally.points).sum::<f32>();
+        points >= self.config.suspicious_score && self.score(suspect, now) >= self.config.suspicious_score
     }
 
     /// The score's terms at `now`, the greatest first.
@@ -194,7 +196,9 @@ mod tests {
         fn deed(&mut self, secs: i64, kind: Kind, what: u64) -> f32 {
             let at = Timestamp::from_secs(AT + secs);
             let client = Client::V4(7);
-            let (suspect, is_new) = self.suspects.note(at, client, Deed { kind, what, times: 1 }).unwrap();
+            let place = self.suspects.find(client).or_else(|| self.suspects.enter(at, client)).unwrap();
+            let suspect = self.suspects.at_mut(place);
+            let is_new = suspect.note(at, Deed { kind, what, times: 1 });
             let score = self.suspicion.score_deed(at, suspect, kind, 1, is_new);
             if let Some(found) = self.suspicion.judge(at, client, suspect, score) {
                 self.suspicion.told(at, suspect);

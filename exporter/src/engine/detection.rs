@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use super::Action;
 use super::findings::Findings;
-use super::ledger::{Ledger, Place};
+use super::ledger::{Ledger, Seen};
 use super::source::Subject;
 use crate::classify::Classifier;
 use crate::detectors::enumeration::{self, Enumeration, Link};
 use crate::detectors::slow_attacker::{self, SlowAttacker};
 use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
+use crate::detectors::window::Place;
 use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
 use crate::finding::{About, Finding, Found, Severity};
 use crate::metrics::Page;
@@ -127,15 +128,18 @@ impl Detection {
         let is_strong = class.is_some_and(AttackClass::is_strong);
         let by = By { agent: request.user_agent, address: context.proxies.client(request) };
         let Some(client) = Client::parse(by.address) else { return Judgement { class, is_attackers: is_strong } };
+        let known = self.suspects.find(client);
         let mut is_suspicious = false;
-        if let Some(suspect) = self.suspects.get_mut(client) {
+        if let Some(place) = known {
+            let suspect = self.suspects.at_mut(place);
             suspect.requests = suspect.requests.saturating_add(1);
             // Behind an untold proxy all visitors share an address: what one of them did must not make attackers of all.
-            is_suspicious = self.suspicion.is_suspicious(suspect, at)
+            is_suspicious = !is_strong
+                && self.suspicion.is_suspicious(suspect, at)
                 && self.never_ban.reason(client, context.now, request.user_agent).is_none_or(Reason::may_be_told_of);
         }
         if let Some(attack) = attack {
-            self.attack(at, context, client, by, request, attack, http);
+            self.attack(at, context, (client, known), by, request, attack, http);
         }
         if let Some(link) = link {
             self.link_opened(at, context, client, by, link);
@@ -148,7 +152,7 @@ impl Detection {
         &mut self,
         at: Timestamp,
         context: &mut Context<'_>,
-        client: Client,
+        (client, known): (Client, Option<Place>),
         by: By<'_>,
         request: &HttpRequest<'_>,
         attack: Attack,
@@ -157,44 +161,52 @@ impl Detection {
         let class = attack.class;
         // An odd status alone says nothing about who has nothing else against it.
         if class == AttackClass::Suspicious {
-            if self.suspects.get(client).is_some() {
-                self.deed(at, context, client, Deed { kind: Kind::Web(class), what: hash(request.target), times: 1 }, by);
+            if let Some(place) = known {
+                let deed = Deed { kind: Kind::Web(class), what: hash(&[request.target]), times: 1 };
+                self.deed(at, context, (client, place), deed, by);
             }
             return;
         }
-        let location = self.location(client, request.country);
-        let country = location.country_or_unknown();
+        let place = known.or_else(|| self.suspects.enter(at, client));
+        let country = self.country(client, place, request.country);
         self.attacks.country(country);
-        let path = request.target.split(|&byte| byte == b'?').next().unwrap_or_default();
+        let path = request.path();
         // Injections differ behind the question mark, probes before it.
         let what =
             if matches!(class, AttackClass::ConfigProbe | AttackClass::CveProbe | AttackClass::Webshell) { path } else { request.target };
-        let deed = Deed { kind: Kind::Web(class), what: hash(what), times: 1 };
-        let is_new = self.deed(at, context, client, deed, by);
-        let deeds = self.suspects.get(client).map_or(0, |suspect| suspect.deeds);
-        let place = Place { source: context.source, site: http.site_name(request.host), client, deeds, country };
-        self.ledger.add(at, &place, request, attack, is_new, context.privacy);
+        let deed = Deed { kind: Kind::Web(class), what: hash(&[what]), times: 1 };
+        let is_new = place.is_some_and(|place| self.deed(at, context, (client, place), deed, by));
+        let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
+        let seen = Seen { source: context.source, site: http.site_name(request.host), client, deeds, country };
+        self.ledger.add(at, &seen, request, attack, is_new);
     }
 
-    /// Holds something against a client, and tells what comes of it. Whether it is new of this client.
-    pub(super) fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, by: By<'_>) -> bool {
-        let Some((suspect, is_new)) = self.suspects.note(at, client, deed) else { return false };
+    /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.
+    fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, (client, place): (Client, Place), deed: Deed, by: By<'_>) -> bool {
+        let suspect = self.suspects.at_mut(place);
+        let is_new = suspect.note(at, deed);
         let score = self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
         let slow = self.slow_attacker.as_mut().filter(|_| deed.kind.is_strong()).and_then(|slow| slow.judge(at, client, suspect));
         let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect, score) } else { None };
         if let Some(found) = score
             && self.tell(context, found, by)
-            && let Some(suspect) = self.suspects.get_mut(client)
         {
-            self.suspicion.told(at, suspect);
+            self.suspicion.told(at, self.suspects.at_mut(place));
         }
         if let Some(found) = slow
             && self.tell(context, found, by)
-            && let (Some(suspect), Some(slow)) = (self.suspects.get_mut(client), &mut self.slow_attacker)
+            && let Some(slow) = &mut self.slow_attacker
         {
-            slow.strike(at, client, suspect);
+            slow.strike(at, client, self.suspects.at_mut(place));
         }
         is_new
+    }
+
+    /// Holds something against a client, if there is room for it.
+    fn hold(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, deed: Deed, by: By<'_>) {
+        if let Some(place) = self.suspects.find(client).or_else(|| self.suspects.enter(at, client)) {
+            self.deed(at, context, (client, place), deed, by);
+        }
     }
 
     fn link_opened(&mut self, at: Timestamp, context: &mut Context<'_>, client: Client, by: By<'_>, link: Link) {
@@ -204,7 +216,7 @@ impl Detection {
             self.attacks.enumeration(scope);
             if scope == Scope::Client {
                 let deed = Deed { kind: Kind::Enumeration, what: u64::from(link.hash), times: 1 };
-                self.deed(at, context, client, deed, by);
+                self.hold(at, context, client, deed, by);
             }
         }
     }
@@ -214,8 +226,8 @@ impl Detection {
         let by = By { agent: b"", address: auth.client };
         let client = Client::parse(auth.client);
         if let (SshOutcome::Failed | SshOutcome::InvalidUser, Some(client), 1..) = (auth.outcome, client, auth.attempts) {
-            self.attacks.country(self.locate.locate(client.address()).country_or_unknown());
-            self.deed(at, context, client, Deed { kind: Kind::SshFailure, what: hash(auth.user), times: auth.attempts }, by);
+            self.attacks.country(self.locate.locate(client.address()).code());
+            self.hold(at, context, client, Deed { kind: Kind::SshFailure, what: hash(&[auth.user]), times: auth.attempts }, by);
         }
         // Who got in by guessing is no owner.
         let is_guessed = found.iter().any(|found| found.severity == Severity::Critical);
@@ -238,7 +250,7 @@ impl Detection {
     ) {
         let by = By { agent: b"", address: packet.client };
         if is_scan && let Some(client) = Client::parse(packet.client) {
-            self.deed(at, context, client, Deed { kind: Kind::PortScan, what: 0, times: 1 }, by);
+            self.hold(at, context, client, Deed { kind: Kind::PortScan, what: 0, times: 1 }, by);
         }
         for found in found {
             self.tell(context, found, by);
@@ -269,7 +281,7 @@ impl Detection {
     /// The link that a request opens, if it opens one: not a file that belongs to a page.
     fn link(&self, request: &HttpRequest<'_>) -> Option<Link> {
         self.enumeration.as_ref()?;
-        let path = request.target.split(|&byte| byte == b'?').next()?;
+        let path = request.path();
         let (prefix, id) = self.link_prefixes.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix.as_bytes())?)))?;
         let id = id.split(|&byte| byte == b'/').next()?;
         if id.is_empty() || id.contains(&b'.') {
@@ -282,7 +294,7 @@ impl Detection {
             _ => None,
         };
         // The low half is as good as any.
-        Some(Link { hash: hash(&[prefix.as_bytes(), id].concat()) as u32, number, was_there })
+        Some(Link { hash: hash(&[prefix.as_bytes(), id]) as u32, number, was_there })
     }
 
     /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
@@ -326,12 +338,22 @@ impl Detection {
         true
     }
 
-    /// Where a client is: by the log's own word if it has one, else by the database.
-    fn location(&self, client: Client, logged: &[u8]) -> Location {
-        match *logged {
-            [a, b] if a.is_ascii_uppercase() && b.is_ascii_uppercase() => Location { country: Some([a, b]), asn: None },
-            _ => self.locate.locate(client.address()),
+    /// Where a client is: by the log's own word if it has one, else by the database, which is asked once.
+    fn country(&mut self, client: Client, place: Option<Place>, logged: &[u8]) -> [u8; 2] {
+        if let [a, b] = *logged
+            && a.is_ascii_uppercase()
+            && b.is_ascii_uppercase()
+        {
+            return [a, b];
         }
+        if let Some(country) = place.and_then(|place| self.suspects.at(place).country) {
+            return country;
+        }
+        let country = self.locate.locate(client.address()).code();
+        if let Some(place) = place {
+            self.suspects.at_mut(place).country = Some(country);
+        }
+        country
     }
 
     /// Forgets what has aged out.
@@ -422,10 +444,10 @@ fn reasons() -> impl Iterator<Item = &'static str> {
     Reason::LABELS.into_iter()
 }
 
-/// Stays the same over restarts.
-fn hash(text: &[u8]) -> u64 {
-    use std::hash::Hasher;
-    let mut hasher = std::hash::DefaultHasher::new();
-    hasher.write(text);
+/// Of all the pieces, one behind the other. Stays the same over restarts; whoever makes two meet hides the second one of his own deeds.
+fn hash(pieces: &[&[u8]]) -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
+    pieces.iter().for_each(|piece| hasher.write(piece));
     hasher.finish()
 }

@@ -1,6 +1,7 @@
 //! Attacks for people to read: the last ones, what is attacked most, and samples of what each suspicious client did. What metrics must
 //! not carry: paths, agents, addresses.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
@@ -65,8 +66,7 @@ pub(super) struct Top {
     pub(super) what: What,
     pub(super) site: String,
     pub(super) class: AttackClass,
-    /// Scrubbed.
-    pub(super) text: String,
+    pub(super) text: Text,
     pub(super) count: u64,
     pub(super) last: u32,
 }
@@ -123,8 +123,8 @@ impl Text {
 pub(super) struct Sample {
     pub(super) at: u32,
     pub(super) class: AttackClass,
-    pub(super) why: String,
-    pub(super) meaning: String,
+    pub(super) why: Cow<'static, str>,
+    pub(super) meaning: Cow<'static, str>,
     pub(super) method: Text,
     pub(super) path: Text,
     pub(super) status: u16,
@@ -174,14 +174,13 @@ struct Fresh {
 }
 
 /// Where an attack was seen.
-pub(super) struct Place<'a> {
+pub(super) struct Seen<'a> {
     pub(super) source: &'a str,
     pub(super) site: &'a str,
     pub(super) client: Client,
     /// How much the client has done so far.
     pub(super) deeds: u32,
-    /// Two letters.
-    pub(super) country: &'a str,
+    pub(super) country: [u8; 2],
 }
 
 impl Ledger {
@@ -202,26 +201,13 @@ impl Ledger {
     }
 
     /// Writes an attack down. `is_new`: the client has not done the same before.
-    pub(super) fn add(
-        &mut self,
-        at: Timestamp,
-        place: &Place<'_>,
-        request: &HttpRequest<'_>,
-        attack: Attack,
-        is_new: bool,
-        privacy: &Privacy,
-    ) {
+    pub(super) fn add(&mut self, at: Timestamp, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, is_new: bool) {
         let secs = seconds(at);
-        let path = request.target.split(|&byte| byte == b'?').next().unwrap_or_default();
-        for (what, text) in [(What::Path, path), (What::Agent, request.user_agent)] {
-            self.count(secs, place, attack.class, what, text, privacy);
+        for (what, text) in [(What::Path, request.path()), (What::Agent, request.user_agent)] {
+            self.count(secs, place, attack.class, what, text);
         }
         if is_new {
             self.sample(secs, place, request, attack);
-        }
-        let mut country = [b'Z'; 2];
-        if let [a, b] = *place.country.as_bytes() {
-            country = [a, b];
         }
         let gone = if self.recent.len() == MAX_RECENT { self.recent.pop_front() } else { None };
         let mut texts = if let Some(Raw::Fresh(Fresh { texts, .. })) = gone { texts } else { Vec::new() };
@@ -231,16 +217,26 @@ impl Ledger {
             texts.len() as u32
         });
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
-        self.recent.push_back(Raw::Fresh(Fresh { at: secs, client: place.client, country, attack, status: request.status, texts, ends }));
+        self.recent.push_back(Raw::Fresh(Fresh {
+            at: secs,
+            client: place.client,
+            country: place.country,
+            attack,
+            status: request.status,
+            texts,
+            ends,
+        }));
     }
 
     /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who
     /// has done several things gets in.
-    fn sample(&mut self, secs: u32, place: &Place<'_>, request: &HttpRequest<'_>, attack: Attack) {
-        if place.deeds < DEEDS_TO_ENTER && self.samples.is_full() && self.samples.get(&place.client).is_none() {
+    fn sample(&mut self, secs: u32, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) {
+        let known = self.samples.find(&place.client);
+        if known.is_none() && place.deeds < DEEDS_TO_ENTER && self.samples.is_full() {
             return;
         }
-        let samples = self.samples.entry(place.client, secs, Samples::default);
+        let known = known.unwrap_or_else(|| self.samples.enter(place.client, secs, Samples::default()));
+        let samples = self.samples.at_mut(known);
         (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
         let is_alike = |sample: &Sample| sample.class == attack.class && sample.meaning == attack.meaning && sample.why == attack.why;
         if samples.kept.len() >= MAX_SAMPLES || samples.kept.iter().any(is_alike) {
@@ -249,8 +245,8 @@ impl Ledger {
         samples.kept.push(Sample {
             at: secs,
             class: attack.class,
-            why: attack.why.to_owned(),
-            meaning: attack.meaning.to_owned(),
+            why: attack.why.into(),
+            meaning: attack.meaning.into(),
             method: Text::new(request.method),
             path: Text::new(request.target),
             status: request.status,
@@ -258,25 +254,22 @@ impl Ledger {
         });
     }
 
-    fn count(&mut self, secs: u32, place: &Place<'_>, class: AttackClass, what: What, text: &[u8], privacy: &Privacy) {
+    fn count(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) {
         // Stays the same over restarts; whoever makes two paths meet spoils a ranking and nothing else.
         let key = foldhash::fast::FixedState::default().hash_one((place.site, class, what, text));
+        let known = self.tops.find(&key);
         // A path that comes once must not push one out that comes often: in a full table a newcomer waits for its second time.
-        if self.tops.is_full() && self.tops.get(&key).is_none() {
+        if known.is_none() && self.tops.is_full() {
             let waiting = &mut self.waiting[(key % WAITING as u64) as usize];
             if std::mem::replace(waiting, key) != key {
                 return;
             }
         }
-        let make = || Top {
-            what,
-            site: place.site.to_owned(),
-            class,
-            text: privacy.scrub_request(text.get(..TEXT_BYTES).unwrap_or(text), TEXT_CHARS),
-            count: 0,
-            last: secs,
-        };
-        let top = self.tops.entry(key, secs, make);
+        let known = known.unwrap_or_else(|| {
+            let top = Top { what, site: place.site.to_owned(), class, text: Text::new(text), count: 0, last: secs };
+            self.tops.enter(key, secs, top)
+        });
+        let top = self.tops.at_mut(known);
         (top.count, top.last) = (top.count + 1, top.last.max(secs));
     }
 
@@ -315,6 +308,7 @@ impl Ledger {
                 [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
             }
         });
+        self.tops.each_changed(|top| top.text.make_shown(privacy));
         let write = self.log.write(fresh, || lines(&mut recent.iter().map(|raw| raw.shown(privacy))));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }

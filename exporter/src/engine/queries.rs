@@ -74,12 +74,16 @@ pub enum By {
 }
 
 impl Window {
-    /// The page of these entries, with how many there are in all.
-    fn page<T: Serialize>(self, name: &str, entries: impl Iterator<Item = T>) -> Value {
-        let entries: Vec<T> = entries.collect();
-        let total = entries.len();
+    /// The page of these entries, with how many there are in all; only those on the page are written out.
+    fn page<T, V: Serialize>(self, name: &str, entries: impl Iterator<Item = T>, write: impl Fn(T) -> V) -> Value {
         let limit = self.limit.unwrap_or(PAGE).min(MAX_PAGE);
-        let page: Vec<T> = entries.into_iter().skip(self.offset).take(limit).collect();
+        let (mut page, mut total) = (Vec::new(), 0);
+        for entry in entries {
+            if total >= self.offset && page.len() < limit {
+                page.push(write(entry));
+            }
+            total += 1;
+        }
         json!({ "total": total, "offset": self.offset, "limit": limit, name: page })
     }
 }
@@ -102,17 +106,17 @@ impl Engine {
         Some(match query {
             Query::Clients(window) => {
                 let clients = detection.top(now, usize::MAX).into_iter();
-                let entry = |(client, _)| detection.suspects.get(client).map(|suspect| brief(now, detection, privacy, client, suspect));
-                window.page("clients", clients.filter_map(entry))
+                let known = clients.filter_map(|(client, _)| Some((client, detection.suspects.get(client)?)));
+                window.page("clients", known, |(client, suspect)| brief(now, detection, privacy, client, suspect))
             }
             Query::Client(id) => return one(now, detection, privacy, id),
             Query::Attacks(window, filter) => {
                 let entries = detection.ledger.recent(privacy).map(|entry| attack(&entry, privacy));
-                window.page("attacks", entries.filter(|entry| filter.lets_pass(entry)))
+                window.page("attacks", entries.filter(|entry| filter.lets_pass(entry)), |entry| entry)
             }
             Query::AttacksBy(By::Country) => {
-                let mut countries: Vec<(&String, &u64)> = detection.attacks.by_country().iter().collect();
-                countries.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+                let mut countries: Vec<(String, u64)> = detection.attacks.by_country().filter(|(_, count)| *count > 0).collect();
+                countries.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
                 json!({ "countries": countries.into_iter().map(|(country, count)| json!({ "country": country, "attacks": count })).collect::<Vec<_>>() })
             }
             Query::AttacksBy(by) => self.summed_up(*by),
@@ -126,9 +130,9 @@ impl Engine {
                         "last_seen": time(watched.last), "score": score(now, detection, client),
                     })
                 };
-                window.page("watchlist", watched.into_iter().map(shown))
+                window.page("watchlist", watched.into_iter(), shown)
             }
-            Query::Findings(window) => window.page("findings", detection.findings.recent()),
+            Query::Findings(window) => window.page("findings", detection.findings.recent(), |finding| finding),
             Query::Forgive(_) => return None,
         })
     }
@@ -156,7 +160,8 @@ impl Engine {
         sums.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
         let (detection, privacy) = (&self.shared.detection, &*self.shared.privacy);
         let entry = |(key, count): (String, u64)| {
-            let ranked = |what| ranking(detection, what, |site, class| if by == By::Site { site == key } else { class.as_str() == key });
+            let ranked =
+                |what| ranking(detection, privacy, what, |site, class| if by == By::Site { site == key } else { class.as_str() == key });
             let name = if by == By::Site { "site" } else { "class" };
             let other = if by == By::Site {
                 ("classes", ranked_by_count(detection, |top| (top.site == key).then(|| top.class.as_str().to_owned())))
@@ -174,10 +179,10 @@ impl Engine {
 }
 
 /// The most frequent of what was part of attacks that `belongs` chooses.
-fn ranking(detection: &Detection, what: What, belongs: impl Fn(&str, AttackClass) -> bool) -> Vec<Value> {
+fn ranking(detection: &Detection, privacy: &Privacy, what: What, belongs: impl Fn(&str, AttackClass) -> bool) -> Vec<Value> {
     let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     for top in detection.ledger.tops().filter(|top| top.what == what && belongs(&top.site, top.class)) {
-        *counts.entry(top.text.clone()).or_default() += top.count;
+        *counts.entry(top.text.shown(privacy)).or_default() += top.count;
     }
     ranked(counts)
 }

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 use super::names::*;
 use super::page::Page;
 
-/// Countries told apart; there are about 250, and whatever else a log calls a country is counted as unknown.
-const MAX_COUNTRIES: usize = 260;
+/// Codes of two capital letters, in the order of the alphabet; whatever else a log calls a country is counted as unknown.
+const CODES: usize = 26 * 26;
 /// Nobody knows which country.
-const UNKNOWN: &str = "ZZ";
+const UNKNOWN: [u8; 2] = *b"ZZ";
 
 /// What was counted about attackers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Attacks {
-    by_country: BTreeMap<String, u64>,
+    by_country: Box<[u64; CODES]>,
     enumerations: [u64; 2],
     never_ban: BTreeMap<&'static str, u64>,
 }
@@ -45,21 +45,29 @@ pub struct Now {
     pub watchlist: [u64; STRIKES.len()],
 }
 
+impl Default for Attacks {
+    fn default() -> Self {
+        Self { by_country: Box::new([0; CODES]), enumerations: Default::default(), never_ban: BTreeMap::new() }
+    }
+}
+
 impl Attacks {
     /// Counts an attack by its country, two capital letters.
-    pub fn country(&mut self, code: &str) {
-        if let Some(count) = self.by_country.get_mut(code) {
-            *count += 1;
-            return;
-        }
-        let is_code = code.len() == 2 && code.bytes().all(|byte| byte.is_ascii_uppercase());
-        let code = if is_code && self.by_country.len() < MAX_COUNTRIES { code } else { UNKNOWN };
-        *self.by_country.entry(code.to_owned()).or_default() += 1;
+    pub fn country(&mut self, code: [u8; 2]) {
+        self.add(code, 1);
     }
 
-    /// Attacks by country.
-    pub fn by_country(&self) -> &BTreeMap<String, u64> {
-        &self.by_country
+    fn add(&mut self, code: [u8; 2], count: u64) {
+        let [a, b] = if code.iter().all(u8::is_ascii_uppercase) { code } else { UNKNOWN };
+        self.by_country[usize::from(a - b'A') * 26 + usize::from(b - b'A')] += count;
+    }
+
+    /// Attacks by country, of which there were some; the unknown one is always among them.
+    pub fn by_country(&self) -> impl Iterator<Item = (String, u64)> {
+        let letter = |place: usize| char::from(b'A' + place as u8);
+        let is_shown = |(place, count): &(usize, &u64)| **count > 0 || *place == CODES - 1;
+        let shown = self.by_country.iter().enumerate().filter(is_shown);
+        shown.map(move |(place, count)| ([letter(place / 26), letter(place % 26)].iter().collect(), *count))
     }
 
     /// Counts an enumeration of links.
@@ -74,11 +82,8 @@ impl Attacks {
 
     /// Writes these rows; `reasons` are all for which a finding may be dropped.
     pub fn show(&self, now: &Now, reasons: impl Iterator<Item = &'static str>, page: &mut Page) {
-        for (country, count) in &self.by_country {
-            page.counter(&HTTP_ATTACKS_BY_COUNTRY, &[country], *count);
-        }
-        if !self.by_country.contains_key(UNKNOWN) {
-            page.counter(&HTTP_ATTACKS_BY_COUNTRY, &[UNKNOWN], 0);
+        for (country, count) in self.by_country() {
+            page.counter(&HTTP_ATTACKS_BY_COUNTRY, &[&country], count);
         }
         for (client, country, score) in &now.top {
             page.gauge(&CLIENT_SUSPICION_SCORE, &[client, country], *score);
@@ -98,12 +103,15 @@ impl Attacks {
 
     /// For [`Attacks::load`].
     pub fn save(&self) -> Value {
-        json!({ "by_country": self.by_country, "enumerations": self.enumerations, "never_ban": self.never_ban })
+        let by_country: BTreeMap<String, u64> = self.by_country().collect();
+        json!({ "by_country": by_country, "enumerations": self.enumerations, "never_ban": self.never_ban })
     }
 
     /// Takes up what [`Attacks::save`] gave; `reasons` as for [`Attacks::show`].
     pub fn load(&mut self, saved: &Value, reasons: impl Iterator<Item = &'static str>) {
-        self.by_country = serde_json::from_value(saved["by_country"].clone()).unwrap_or_default();
+        for (code, count) in saved["by_country"].as_object().into_iter().flatten() {
+            self.add(code.as_bytes().try_into().unwrap_or(UNKNOWN), count.as_u64().unwrap_or(0));
+        }
         self.enumerations = serde_json::from_value(saved["enumerations"].clone()).unwrap_or_default();
         self.never_ban = reasons.filter_map(|reason| Some((reason, saved["never_ban"][reason].as_u64()?))).collect();
     }
@@ -117,21 +125,18 @@ mod tests {
     #[test]
     fn countries_are_codes_and_bounded() {
         let mut attacks = Attacks::default();
-        for code in ["ES", "ES", "es", "", "x\"}", "ESP"] {
-            attacks.country(code);
-        }
-        (0..1_000_u32)
-            .for_each(|n| attacks.country(&format!("{}{}", char::from(b'A' + (n % 26) as u8), char::from(b'A' + (n / 26 % 26) as u8))));
-        assert!(attacks.by_country()["ES"] >= 2);
-        assert!(attacks.by_country().len() <= MAX_COUNTRIES + 1);
-        assert_eq!(attacks.by_country().values().sum::<u64>(), 1_006);
+        (0..=u16::MAX).for_each(|code| attacks.country(code.to_be_bytes()));
+        attacks.country(*b"ES");
+        let by_country: BTreeMap<String, u64> = attacks.by_country().collect();
+        assert_eq!((by_country.len(), by_country["ES"], by_country["AA"]), (676, 2, 1));
+        assert_eq!(by_country["ZZ"], 65_536 - 675);
     }
 
     #[test]
     fn rows_are_there_from_the_start_and_saved_is_loaded() {
         let reasons = || ["reserved", "good_bot"].into_iter();
         let mut attacks = Attacks::default();
-        attacks.country("SG");
+        attacks.country(*b"SG");
         attacks.enumeration(Scope::Network);
         attacks.never_ban("good_bot");
         let mut again = Attacks::default();

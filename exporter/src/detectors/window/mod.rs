@@ -7,7 +7,7 @@ mod table;
 
 pub use sightings::Sightings;
 pub use slots::Slots;
-pub use table::{Table, Weigh};
+pub use table::{Place, Table, Weigh};
 
 /// Seconds of an hour and of a day.
 pub const HOUR: u32 = 3_600;

@@ -31,17 +31,15 @@ impl<const N: usize> Slots<N> {
 
     /// How much was counted in the N slots up to `now`, and in how many of them.
     pub fn sum(&self, now: u32) -> (u32, u32) {
-        let mut total = 0;
-        let mut slots = 0;
-        for back in 0..(N as u32).min(self.newest.saturating_add(1)) {
-            let slot = self.newest - back;
-            let count = self.counts[place::<N>(slot)];
-            if count > 0 && now.saturating_sub(slot) < N as u32 {
-                total += u32::from(count);
-                slots += 1;
-            }
+        if now <= self.newest {
+            let slots = self.counts.iter().filter(|count| **count > 0).count();
+            return (self.counts.iter().map(|count| u32::from(*count)).sum(), slots as u32);
         }
-        (total, slots)
+        let ages = 0..(N as u32).min(self.newest.saturating_add(1));
+        let recent = ages.filter(|age| now - self.newest + age < N as u32);
+        recent
+            .map(|age| self.counts[place::<N>(self.newest - age)])
+            .fold((0, 0), |(total, slots), count| (total + u32::from(count), slots + u32::from(count > 0)))
     }
 
     /// Forgets all counts.

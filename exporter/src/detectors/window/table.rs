@@ -20,6 +20,10 @@ pub trait Weigh {
     fn weight(&self, now: u32) -> u64;
 }
 
+/// Where an entry is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(u32);
+
 /// Entries by key, at most a fixed number. Places are part of what is saved, so that a restart changes nothing about who gives way.
 pub struct Table<K, V> {
     places: HashMap<K, u32, RandomState>,
@@ -78,6 +82,22 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         self.evicted
     }
 
+    /// Where an entry is, until the next one comes or goes.
+    pub fn find(&self, key: &K) -> Option<Place> {
+        self.places.get(key).copied().map(Place)
+    }
+
+    /// The entry at a place that [`Table::find`] or [`Table::enter`] gave.
+    pub fn at(&self, place: Place) -> &V {
+        &self.entries[place.0 as usize].1
+    }
+
+    /// The same, to be changed.
+    pub fn at_mut(&mut self, place: Place) -> &mut V {
+        self.mark(place.0);
+        &mut self.entries[place.0 as usize].1
+    }
+
     /// An entry.
     pub fn get(&self, key: &K) -> Option<&V> {
         self.places.get(key).and_then(|place| self.entries.get(*place as usize)).map(|(_, value)| value)
@@ -85,9 +105,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// An entry that will be changed.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut V> {
-        let place = *self.places.get(key)?;
-        self.mark(place);
-        self.entries.get_mut(place as usize).map(|(_, value)| value)
+        self.find(key).map(|place| self.at_mut(place))
     }
 
     /// All entries.
@@ -106,24 +124,25 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// The entry of `key`, made if it is not there; in a full table the weakest of a few gives way.
     pub fn entry(&mut self, key: K, now: u32, make: impl FnOnce() -> V) -> &mut V {
-        let place = match self.places.get(&key) {
-            Some(place) => *place as usize,
-            None if self.is_full() => {
-                let place = self.weakest(now);
-                let (gone, _) = std::mem::replace(&mut self.entries[place], (key, make()));
-                self.places.remove(&gone);
-                self.places.insert(key, place as u32);
-                self.evicted += 1;
-                place
-            }
-            None => {
-                self.places.insert(key, self.entries.len() as u32);
-                self.entries.push((key, make()));
-                self.entries.len() - 1
-            }
+        let place = self.find(&key).unwrap_or_else(|| self.enter(key, now, make()));
+        self.at_mut(place)
+    }
+
+    /// Puts in an entry of a key that is not there.
+    pub fn enter(&mut self, key: K, now: u32, value: V) -> Place {
+        let place = if self.is_full() {
+            let place = self.weakest(now);
+            let (gone, _) = std::mem::replace(&mut self.entries[place], (key, value));
+            self.places.remove(&gone);
+            self.evicted += 1;
+            place
+        } else {
+            self.entries.push((key, value));
+            self.entries.len() - 1
         };
+        self.places.insert(key, place as u32);
         self.mark(place as u32);
-        &mut self.entries[place].1
+        Place(place as u32)
     }
 
     fn mark(&mut self, place: u32) {
