@@ -6,9 +6,17 @@ use std::hash::{BuildHasher, Hasher};
 /// Slots that a text may stand in: two texts that come again and again do not push each other out.
 const WAYS: usize = 2;
 
+/// Sets at first: small sites need no more.
+const FIRST_SETS: usize = 32;
+/// Texts that give way to others, for each set, before there are more sets.
+const GROWS_AFTER: usize = 8;
+
 /// Answers for texts of at most `BYTES` each. Texts lie within the slots, so that one that comes once costs no memory.
 pub(super) struct Cache<T, const BYTES: usize> {
     sets: Vec<[Slot<T, BYTES>; WAYS]>,
+    max_sets: usize,
+    /// Texts that gave way to others since there are this many sets.
+    replaced: usize,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -27,10 +35,16 @@ struct Slot<T, const BYTES: usize> {
 }
 
 impl<T: Copy + Default, const BYTES: usize> Cache<T, BYTES> {
-    /// For `size` texts, rounded up to a power of two.
+    /// For `size` texts at most, rounded up to a power of two.
     pub(super) fn new(size: usize) -> Self {
+        let max_sets = (size / WAYS).next_power_of_two();
+        let hasher = foldhash::fast::RandomState::default();
+        Self { sets: Self::empty(max_sets.min(FIRST_SETS)), max_sets, replaced: 0, hasher }
+    }
+
+    fn empty(sets: usize) -> Vec<[Slot<T, BYTES>; WAYS]> {
         let empty = Slot { hash: 0, answer: T::default(), length: 0, variant: 0, is_used: false, text: [0; BYTES] };
-        Self { sets: vec![[empty; WAYS]; (size / WAYS).next_power_of_two()], hasher: foldhash::fast::RandomState::default() }
+        vec![[empty; WAYS]; sets]
     }
 
     /// The answer for `text`; `ask` is called if it is not remembered. One text may have answers of several variants.
@@ -53,11 +67,18 @@ impl<T: Copy + Default, const BYTES: usize> Cache<T, BYTES> {
             (one.is_used, other.is_used) = (false, true);
             return other.answer;
         }
+        self.replaced += 1;
         let (old, kept) = if one.is_used { (other, one) } else { (one, other) };
         (old.is_used, kept.is_used) = (true, false);
         (old.hash, old.length, old.variant, old.answer) = (hash, text.len() as u16, variant, ask());
         old.text[..text.len()].copy_from_slice(text);
-        old.answer
+        let answer = old.answer;
+        if self.replaced > GROWS_AFTER * self.sets.len() && self.sets.len() < self.max_sets {
+            // All is asked anew, which is as quick as to move it.
+            self.sets = Self::empty(2 * self.sets.len());
+            self.replaced = 0;
+        }
+        answer
     }
 }
 

@@ -75,9 +75,11 @@ pub struct Deed {
     pub times: u32,
 }
 
-/// What is held against a client, by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What is held against a client, of one kind.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tally {
+    /// Of which kind.
+    pub kind: Kind,
     /// How often.
     pub times: u32,
     /// On how many paths (users, ports), as far as they can be told apart.
@@ -87,7 +89,7 @@ pub struct Tally {
 }
 
 /// All that is known about a suspicious client.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Suspect {
     /// When it was first suspicious, in seconds since the epoch.
     pub first: u32,
@@ -99,8 +101,8 @@ pub struct Suspect {
     pub deeds: u32,
     /// Strong ones in all.
     pub strong: u32,
-    /// By [`Kind::index`].
-    pub tallies: [Tally; Kind::COUNT],
+    /// Of the kinds that there were, in the order of the first time: most clients do one or two.
+    pub tallies: Vec<Tally>,
     /// When the points were last reckoned.
     pub scored_at: u32,
     /// How far the suspicion has been told, see `suspicion`.
@@ -117,27 +119,21 @@ pub struct Suspect {
     pub country: Option<[u8; 2]>,
 }
 
-impl Default for Suspect {
-    fn default() -> Self {
-        Self {
-            first: 0,
-            last: 0,
-            requests: 0,
-            deeds: 0,
-            strong: 0,
-            tallies: [Tally::default(); Kind::COUNT],
-            scored_at: 0,
-            told: 0,
-            hours: Slots::default(),
-            days: Slots::default(),
-            distinct_strong: 0,
-            seen: [0; 4],
-            country: None,
-        }
-    }
-}
-
 impl Suspect {
+    /// What is held against it of a kind.
+    pub fn tally(&self, kind: Kind) -> Option<&Tally> {
+        self.tallies.iter().find(|tally| tally.kind == kind)
+    }
+
+    /// The same, to be changed; there from now on.
+    pub fn tally_mut(&mut self, kind: Kind) -> &mut Tally {
+        let place = self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
+            self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0 });
+            self.tallies.len() - 1
+        });
+        &mut self.tallies[place]
+    }
+
     /// Notes a deed; whether it is a new one and not a repetition.
     pub fn note(&mut self, at: Timestamp, deed: Deed) -> bool {
         let secs = seconds(at);
@@ -148,7 +144,7 @@ impl Suspect {
         let (word, bit) = place(deed.what);
         let is_new = self.seen[word] & bit == 0;
         self.seen[word] |= bit;
-        let tally = &mut self.tallies[deed.kind.index()];
+        let tally = self.tally_mut(deed.kind);
         tally.times = tally.times.saturating_add(deed.times);
         tally.distinct = tally.distinct.saturating_add(u16::from(is_new));
         self.first = if self.deeds == 0 { secs } else { self.first.min(secs) };
@@ -262,14 +258,13 @@ pub fn seconds(at: Timestamp) -> u32 {
     u32::try_from(at.secs().max(0)).unwrap_or(u32::MAX)
 }
 
-/// Short on disk: only tallies that say something, by their place.
+/// Short on disk: kinds by their place.
 #[derive(Serialize, Deserialize)]
 struct Saved(u32, u32, u32, u32, u32, Vec<(usize, u32, u16, f32)>, u32, u8, Slots<24>, Slots<30>, u16, [u64; 4]);
 
 impl Serialize for Suspect {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let tallies = self.tallies.iter().enumerate().filter(|(_, tally)| tally.times > 0);
-        let tallies = tallies.map(|(place, tally)| (place, tally.times, tally.distinct, tally.points)).collect();
+        let tallies = self.tallies.iter().map(|tally| (tally.kind.index(), tally.times, tally.distinct, tally.points)).collect();
         let Self { first, last, requests, deeds, strong, scored_at, told, hours, days, distinct_strong, seen, .. } = *self;
         Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen).serialize(out)
     }
@@ -279,12 +274,8 @@ impl<'de> Deserialize<'de> for Suspect {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
         let Saved(first, last, requests, deeds, strong, saved, scored_at, told, hours, days, distinct_strong, seen) =
             Saved::deserialize(input)?;
-        let mut tallies = [Tally::default(); Kind::COUNT];
-        for (place, times, distinct, points) in saved {
-            if let Some(tally) = tallies.get_mut(place) {
-                *tally = Tally { times, distinct, points };
-            }
-        }
+        let tally = |(place, times, distinct, points)| Some(Tally { kind: Kind::all().nth(place)?, times, distinct, points });
+        let tallies = saved.into_iter().filter_map(tally).collect();
         let country = None;
         Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen, country })
     }
@@ -317,7 +308,9 @@ mod tests {
         }
         let suspect = suspects.get(client).unwrap();
         assert_eq!((suspect.deeds, suspect.strong, suspect.distinct_strong), (4, 3, 2));
-        assert_eq!(suspect.tallies[Kind::Web(AttackClass::ConfigProbe).index()], Tally { times: 3, distinct: 2, points: 0.0 });
+        let kind = Kind::Web(AttackClass::ConfigProbe);
+        assert_eq!(suspect.tally(kind), Some(&Tally { kind, times: 3, distinct: 2, points: 0.0 }));
+        assert_eq!(suspect.tally(Kind::SshFailure), None);
         let saved = serde_json::to_string(suspect).unwrap();
         assert_eq!(serde_json::from_str::<Suspect>(&saved).unwrap(), *suspect);
     }

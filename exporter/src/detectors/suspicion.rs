@@ -95,7 +95,7 @@ impl Suspicion {
         }
         let (points, cap) = weight(kind);
         let counted = if adds_up(kind) { times } else { u32::from(is_new) };
-        let tally = &mut suspect.tallies[kind.index()];
+        let tally = suspect.tally_mut(kind);
         let before = tally.points;
         tally.points = (before + points * counted as f32).min(cap);
         score + tally.points - before
@@ -116,16 +116,15 @@ impl Suspicion {
     /// The score's terms at `now`, the greatest first.
     pub fn terms(&self, suspect: &Suspect, now: Timestamp) -> Vec<Term> {
         let fade = self.fade(suspect, seconds(now));
-        let terms = Kind::all().zip(&suspect.tallies).filter(|(_, tally)| tally.times > 0);
-        let term = |(kind, tally): (Kind, &super::suspects::Tally)| Term {
-            kind,
+        let term = |tally: &super::suspects::Tally| Term {
+            kind: tally.kind,
             times: tally.times,
             distinct: tally.distinct,
             points: tally.points * fade,
-            cap: weight(kind).1,
+            cap: weight(tally.kind).1,
         };
-        let mut terms: Vec<Term> = terms.map(term).collect();
-        terms.sort_by(|a, b| b.points.total_cmp(&a.points));
+        let mut terms: Vec<Term> = suspect.tallies.iter().map(term).collect();
+        terms.sort_by(|a, b| b.points.total_cmp(&a.points).then(a.kind.index().cmp(&b.kind.index())));
         terms
     }
 

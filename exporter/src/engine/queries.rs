@@ -195,8 +195,8 @@ fn clients_of(detection: &Detection, privacy: &Privacy, by: By, key: &str) -> Ve
             *counts.entry(shown(entry.client, privacy)).or_default() += 1;
         }
     } else if let Some(kind) = Kind::all().find(|kind| kind.as_str() == key) {
-        for (client, suspect) in detection.suspects.iter().filter(|(_, suspect)| suspect.tallies[kind.index()].times > 0) {
-            *counts.entry(shown(client, privacy)).or_default() += u64::from(suspect.tallies[kind.index()].times);
+        for (client, tally) in detection.suspects.iter().filter_map(|(client, suspect)| Some((client, suspect.tally(kind)?))) {
+            *counts.entry(shown(client, privacy)).or_default() += u64::from(tally.times);
         }
     }
     ranked(counts)
@@ -220,15 +220,12 @@ fn ranked(counts: std::collections::BTreeMap<String, u64>) -> Vec<Value> {
 
 fn brief(now: Timestamp, detection: &Detection, privacy: &Privacy, client: Client, suspect: &Suspect) -> Value {
     let location = detection.locate.locate(client.address());
-    let classes: serde_json::Map<String, Value> = Kind::all()
-        .zip(&suspect.tallies)
-        .filter(|(_, tally)| tally.times > 0)
-        .map(|(kind, tally)| (kind.as_str().to_owned(), tally.times.into()))
-        .collect();
+    let kinds = Kind::all().filter_map(|kind| suspect.tally(kind));
+    let kinds: serde_json::Map<String, Value> = kinds.map(|tally| (tally.kind.as_str().to_owned(), tally.times.into())).collect();
     json!({
         "client": shown(client, privacy), "country": location.country_or_unknown(), "asn": location.asn,
         "score": score(now, detection, client), "suspicious": detection.suspicion.is_suspicious(suspect, now),
-        "requests": suspect.requests, "attacks": suspect.deeds, "strong_attacks": suspect.strong, "kinds": classes,
+        "requests": suspect.requests, "attacks": suspect.deeds, "strong_attacks": suspect.strong, "kinds": kinds,
         "attack_hours": suspect.hours.sum(u32::try_from(now.secs() / 3_600).unwrap_or(0)).1,
         "first_seen": time(suspect.first), "last_seen": time(suspect.last),
         "strikes": detection.slow_attacker.as_ref().and_then(|slow| slow.watched(client)).map_or(0, |watched| watched.strikes),

@@ -1,8 +1,5 @@
 //! Country and autonomous system of an address, from databases in MaxMind's format: countries are built in, other files can be named.
-//!
-//! The built-in databases lie uncompressed in the program, so that only the pages that are read become resident (build.rs, data/geoip).
 
-use std::borrow::Cow;
 use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
@@ -10,13 +7,10 @@ use std::path::Path;
 use maxminddb::PathElement::{self, Key};
 use maxminddb::{MaxMindDbError, Reader, WithinOptions};
 
+use super::countries;
 use crate::subject::{Locate, Location};
 
-/// Registrations, made from what the regional registries publish: see data/geoip/NOTICE.
-static COUNTRY_V4: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/country-ipv4.mmdb"));
-static COUNTRY_V6: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/country-ipv6.mmdb"));
-
-type Database = Reader<Cow<'static, [u8]>>;
+type Database = Reader<Vec<u8>>;
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -38,27 +32,12 @@ pub enum Error {
 /// The largest databases of whole cities are below 150 MB.
 const MAX_FILE_BYTES: u64 = 256 << 20;
 
-/// Knows where addresses are.
+/// Knows where addresses are. By default from the built-in countries; autonomous systems stay unknown.
+#[derive(Default)]
 pub struct GeoIp {
-    countries: Countries,
+    /// Instead of the built-in countries.
+    countries: Option<Database>,
     systems: Option<Database>,
-}
-
-enum Countries {
-    BuiltIn { v4: Option<Database>, v6: Option<Database> },
-    File(Database),
-}
-
-/// The built-in database of countries; autonomous systems stay unknown.
-impl Default for GeoIp {
-    fn default() -> Self {
-        Self { countries: Countries::BuiltIn { v4: built_in(COUNTRY_V4), v6: built_in(COUNTRY_V6) }, systems: None }
-    }
-}
-
-fn built_in(bytes: &'static [u8]) -> Option<Database> {
-    // The build unpacked it, and the tests have read it.
-    Reader::from_source(Cow::Borrowed(bytes)).ok()
 }
 
 impl GeoIp {
@@ -68,7 +47,7 @@ impl GeoIp {
     ///
     /// The file is not there, no such database, or one without countries.
     pub fn open_countries(&mut self, file: &Path) -> Result<(), Error> {
-        self.countries = Countries::File(open(file, "countries", |database, address| country(database, address).is_some())?);
+        self.countries = Some(open(file, "countries", |database, address| country(database, address).is_some())?);
         Ok(())
     }
 
@@ -86,13 +65,8 @@ impl GeoIp {
 impl Locate for GeoIp {
     fn locate(&self, address: IpAddr) -> Location {
         let address = address.to_canonical();
-        let database = match (&self.countries, address) {
-            (Countries::BuiltIn { v4, .. }, IpAddr::V4(_)) => v4.as_ref(),
-            (Countries::BuiltIn { v6, .. }, IpAddr::V6(_)) => v6.as_ref(),
-            (Countries::File(database), _) => Some(database),
-        };
-        let asn = self.systems.as_ref().and_then(|database| system(database, address));
-        Location { country: database.and_then(|database| country(database, address)), asn }
+        let country = self.countries.as_ref().map_or_else(|| countries::country(address), |database| country(database, address));
+        Location { country, asn: self.systems.as_ref().and_then(|database| system(database, address)) }
     }
 
     fn organisation(&self, address: IpAddr) -> Option<String> {
@@ -139,7 +113,7 @@ fn open(file: &Path, what: &'static str, holds: impl Fn(&Database, IpAddr) -> bo
     if fs::metadata(file)?.len() > MAX_FILE_BYTES {
         return Err(Error::TooLarge);
     }
-    let database: Database = Reader::from_source(Cow::Owned(fs::read(file)?))?;
+    let database: Database = Reader::from_source(fs::read(file)?)?;
     let mut networks = database.networks(WithinOptions::default())?.take(PROBED).flatten().filter_map(|found| found.network().ok());
     let is_about_it = networks.any(|network| holds(&database, network.ip()));
     if is_about_it { Ok(database) } else { Err(Error::Lacks(what)) }
