@@ -3,8 +3,6 @@
 
 use aho_corasick::{AhoCorasick, AhoCorasickBuilder, AhoCorasickKind, MatchKind};
 
-use super::filter::Filter;
-
 /// A kind of program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AgentKind {
@@ -453,23 +451,9 @@ impl Default for Agents {
 }
 
 /// The names of attack tools alone: all that the class of a request needs.
-pub(super) struct Tools {
-    may_match: Filter,
-    names: AhoCorasick,
-}
-
-impl Tools {
-    pub(super) fn new() -> Self {
-        let tools = || NAMES.iter().filter(|(kind, _)| *kind == AgentKind::AttackTool).flat_map(|(_, names)| names.iter());
-        let names = || tools().map(|name| name.as_bytes());
-        Self { may_match: Filter::new(names(), USUAL_IN_AGENTS), names: automaton(names(), Case::Any) }
-    }
-
-    /// Whether an attack tool calls itself so.
-    pub(super) fn is_match(&self, agent: &[u8]) -> bool {
-        let agent = agent.get(..MAX_BYTES).unwrap_or(agent);
-        self.may_match.may_match(agent) && self.names.is_match(agent)
-    }
+pub(super) fn tools() -> impl Iterator<Item = &'static [u8]> {
+    let tools = NAMES.iter().filter(|(kind, _)| *kind == AgentKind::AttackTool);
+    tools.flat_map(|(_, names)| names.iter()).map(|name| name.as_bytes())
 }
 
 /// The most that is read of an agent, in bytes.

@@ -11,12 +11,17 @@ const FIRST_SETS: usize = 32;
 /// Texts that give way to others, for each set, before there are more sets.
 const GROWS_AFTER: usize = 8;
 
+/// Texts remembered as asked for once, for each slot.
+const ONCE: usize = 4;
+
 /// Answers for texts of at most `BYTES` each. Texts lie within the slots, so that one that comes once costs no memory.
 pub(super) struct Cache<T, const BYTES: usize> {
     sets: Vec<[Slot<T, BYTES>; WAYS]>,
     max_sets: usize,
     /// Texts that gave way to others since there are this many sets.
     replaced: usize,
+    /// What was asked for once, by a part of its hash: only what comes again is worth a slot.
+    once: Vec<u32>,
     hasher: foldhash::fast::RandomState,
 }
 
@@ -39,7 +44,7 @@ impl<T: Copy + Default, const BYTES: usize> Cache<T, BYTES> {
     pub(super) fn new(size: usize) -> Self {
         let max_sets = (size / WAYS).next_power_of_two();
         let hasher = foldhash::fast::RandomState::default();
-        Self { sets: Self::empty(max_sets.min(FIRST_SETS)), max_sets, replaced: 0, hasher }
+        Self { sets: Self::empty(max_sets.min(FIRST_SETS)), max_sets, replaced: 0, once: vec![0; max_sets * WAYS * ONCE], hasher }
     }
 
     fn empty(sets: usize) -> Vec<[Slot<T, BYTES>; WAYS]> {
@@ -66,6 +71,12 @@ impl<T: Copy + Default, const BYTES: usize> Cache<T, BYTES> {
         if other.is_for(hash, variant, text) {
             (one.is_used, other.is_used) = (false, true);
             return other.answer;
+        }
+        let place = (hash >> 32) as usize & (self.once.len() - 1);
+        if let Some(once) = self.once.get_mut(place)
+            && std::mem::replace(once, hash as u32) != hash as u32
+        {
+            return ask();
         }
         self.replaced += 1;
         let (old, kept) = if one.is_used { (other, one) } else { (one, other) };
@@ -112,7 +123,7 @@ mod tests {
         for text in ["", "too long a text"] {
             assert_eq!((get(text, 0), get(text, 1)), (answer(text), answer(text) + 1));
         }
-        assert!((1_500..2_006).contains(&asked), "{asked}");
+        assert!((1_500..2_007).contains(&asked), "{asked}");
     }
 
     #[test]
@@ -127,6 +138,6 @@ mod tests {
                 });
             }
         }
-        assert_eq!(asked, 2);
+        assert_eq!(asked, 4, "each once, and once more to stay");
     }
 }

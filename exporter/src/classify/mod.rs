@@ -32,7 +32,7 @@ mod tests;
 
 pub use agents::{AgentKind, Agents};
 
-use agents::{Case, Tools, automaton};
+use agents::{Case, USUAL_IN_AGENTS, automaton};
 use cache::Cache;
 use filter::Filter;
 use normalise::{Effort, MAX_BYTES};
@@ -64,7 +64,9 @@ struct Verdict {
 
 /// Tells attacks from requests. Remembers answers to be quick (fixed in size); the answers never depend on what was asked before.
 pub struct Classifier {
-    tools: Tools,
+    /// What may be an attack tool's name or an odd word in a User-Agent.
+    may_be_odd_agent: Filter,
+    tools: AhoCorasick,
     paths: Paths,
     values: Values,
     quick: Quick,
@@ -100,7 +102,11 @@ impl Classifier {
     /// Compiles the tables (some milliseconds).
     pub fn new() -> Self {
         Self {
-            tools: Tools::new(),
+            may_be_odd_agent: Filter::new(
+                agents::tools().chain(values::ODD_IN_HEADERS.iter().map(|word| word.as_bytes())),
+                USUAL_IN_AGENTS,
+            ),
+            tools: automaton(agents::tools(), Case::Any),
             paths: Paths::new(),
             values: Values::new(),
             quick: Quick::new(),
@@ -163,10 +169,12 @@ impl Classifier {
     }
 
     fn agent(&mut self, agent: &[u8]) -> Option<Found> {
-        let Self { tools, values, seen_agents, .. } = self;
+        let Self { may_be_odd_agent, tools, values, seen_agents, .. } = self;
         seen_agents.get(agent, 0, || {
-            let tool = tools.is_match(agent).then(|| TOOL.at(Place::UserAgent));
-            let inside = if values.is_odd_agent(agent) { values.find_in_header(agent, Place::UserAgent) } else { None };
+            let agent = agent.get(..MAX_BYTES).unwrap_or(agent);
+            let may_hold_words = may_be_odd_agent.may_match(agent);
+            let tool = (may_hold_words && tools.is_match(agent)).then(|| TOOL.at(Place::UserAgent));
+            let inside = if values.is_odd_agent(agent, may_hold_words) { values.find_in_header(agent, Place::UserAgent) } else { None };
             stronger(inside, tool)
         })
     }

@@ -4,8 +4,7 @@ use aho_corasick::{AhoCorasick, packed};
 
 use crate::event::AttackClass;
 
-use super::agents::{Case, USUAL_IN_AGENTS, automaton};
-use super::filter::Filter;
+use super::agents::{Case, automaton};
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
 use super::rules::{Found, Place, Rule, rule, stronger};
@@ -91,7 +90,7 @@ pub(super) fn telling_words_of_targets() -> impl Iterator<Item = &'static str> {
 }
 
 /// Words that headers of programs that mean well lack.
-const ODD_IN_HEADERS: &[&str] = &[
+pub(super) const ODD_IN_HEADERS: &[&str] = &[
     "oast.",
     "oastify",
     "collaborator",
@@ -150,7 +149,6 @@ pub(super) struct Values {
     headers: Signatures,
     telling: AhoCorasick,
     odd_in_header: AhoCorasick,
-    may_be_odd_in_header: Filter,
     /// Many bytes at a time: every line has a Referer. `None`, which no machine in use makes of it, matches nothing.
     callbacks: Option<packed::Searcher>,
     command: Expression,
@@ -175,7 +173,6 @@ impl Values {
             headers: Signatures::new(&[remote::HEADERS]),
             telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), Case::Lower),
             odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), Case::Any),
-            may_be_odd_in_header: Filter::new(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), USUAL_IN_AGENTS),
             callbacks: packed::Searcher::new(CALLBACKS),
             command: Expression::any(&[shell::COMMAND]),
             program: Expression::any(&[files::PROGRAM]),
@@ -300,10 +297,9 @@ impl Values {
         self.compact.find(&self.query)
     }
 
-    /// Whether an agent holds what those of programs that mean well lack.
-    pub(super) fn is_odd_agent(&self, text: &[u8]) -> bool {
-        let text = text.get(..MAX_BYTES).unwrap_or(text);
-        holds_odd_byte(text) || self.may_be_odd_in_header.may_match(text) && self.odd_in_header.is_match(text)
+    /// Whether an agent holds what those of programs that mean well lack; `may_hold_odd_words`: a quick look did not rule the words out.
+    pub(super) fn is_odd_agent(&self, text: &[u8], may_hold_odd_words: bool) -> bool {
+        holds_odd_byte(text) || may_hold_odd_words && self.odd_in_header.is_match(text)
     }
 
     /// The same of a Referer. Quick: every line has one, and few come again.
