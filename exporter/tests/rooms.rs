@@ -61,7 +61,7 @@ const ROOMS: &[Room] = &[
     pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax"]),
     apart(
         pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
-        &["suspects", "table", "window"],
+        &["suspects", "window"],
     ),
     pure("policy", &["event", "finding", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
     pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),

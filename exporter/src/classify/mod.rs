@@ -8,6 +8,7 @@ use aho_corasick::AhoCorasick;
 use crate::event::{Attack, AttackClass, HttpRequest};
 
 mod agents;
+mod automaton;
 mod body;
 mod cache;
 mod files;
@@ -32,7 +33,8 @@ mod tests;
 
 pub use agents::{AgentKind, Agents};
 
-use agents::{Case, USUAL_IN_AGENTS, automaton};
+use agents::USUAL_IN_AGENTS;
+use automaton::{Case, automaton};
 use cache::Cache;
 use filter::Filter;
 use normalise::{Effort, MAX_BYTES};

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::agents::{Case, automaton};
+use super::automaton::{Case, automaton};
 use super::required;
 use super::rules::Rule;
 

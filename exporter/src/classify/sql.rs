@@ -3,6 +3,14 @@
 
 use super::rules::{Rule, rule};
 
+mod condition;
+mod names;
+mod tokens;
+
+use condition::condition;
+use names::{is_catalogue, is_system_procedure, is_telling_function};
+use tokens::{Kind, Token, tokens};
+
 static CONDITION: Rule =
     rule!(SqlInjection, "SQL condition", "Tried to change a database query with a condition that is always true or false");
 static UNION: Rule = rule!(SqlInjection, "SQL UNION SELECT", "Tried to read other tables through a database query");
@@ -13,38 +21,6 @@ static FUNCTION: Rule =
 static COMMENT: Rule = rule!(SqlInjection, "SQL comment after a quote", "Tried to cut off the rest of a database query");
 static ORDER: Rule = rule!(SqlInjection, "SQL ORDER BY after a value", "Tried to count the columns of a database query");
 static CATALOGUE: Rule = rule!(SqlInjection, "SQL catalogue", "Tried to read the list of tables in a database");
-
-/// The most tokens looked at.
-const MAX_TOKENS: usize = 400;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Number,
-    Word,
-    Variable,
-    Quote,
-    Compare,
-    Logic,
-    Operator,
-    Comma,
-    Open,
-    Close,
-    Semicolon,
-    Comment,
-    Other,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Token<'a> {
-    kind: Kind,
-    text: &'a [u8],
-}
-
-impl Token<'_> {
-    fn is(&self, word: &[u8]) -> bool {
-        self.text == word
-    }
-}
 
 /// What SQL stands in a decoded lower-case value, if any.
 pub(super) fn find(value: &[u8]) -> Option<&'static Rule> {
@@ -160,108 +136,6 @@ fn in_query(tokens: &[Token<'_>], before: Token<'_>) -> bool {
             .any(|token| token.kind == Kind::Quote || matches!(token.text, b"and" | b"or" | b"xor" | b"select" | b"where" | b"having"))
 }
 
-/// `or 1=1`, `and 'a'='a`, `where 5=5`, `or sleep(5)`, `or 1--`: a condition of constants after what ended a value.
-fn condition(tokens: &[Token<'_>], at: usize, odd_quotes: bool) -> Option<&'static Rule> {
-    let broke_out = at.checked_sub(1).is_some_and(|before| tokens[before].kind == Kind::Quote);
-    let closed = at.checked_sub(1).is_some_and(|before| tokens[before].kind == Kind::Close);
-    let word = tokens[at].text;
-    // `1) as x where 1=1`: what sqlmap closes a FROM clause with.
-    if word == b"as" {
-        let named = (broke_out || closed) && tokens.get(at + 1).is_some_and(|name| name.kind == Kind::Word);
-        return (named && tokens.get(at + 2).is_some_and(|after| after.is(b"where") || after.kind == Kind::Semicolon))
-            .then_some(&CONDITION);
-    }
-    let mut next = at + 1;
-    let mut quoted = false;
-    while let Some(token) = tokens.get(next) {
-        quoted |= token.kind == Kind::Quote;
-        let skipped =
-            matches!(token.kind, Kind::Open | Kind::Quote) || matches!(token.text, b"not" | b"!" | b"-" | b"~" | b"binary" | b"exists");
-        if !skipped {
-            break;
-        }
-        next += 1;
-    }
-    let first = tokens.get(next)?;
-    if first.is(b"select") && selects(tokens, next + 1, true) {
-        return Some(&SUBQUERY);
-    }
-    let compared_by_word = matches!(word, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"div" | b"not");
-    if compared_by_word {
-        let calls = first.kind == Kind::Word && tokens.get(next + 1).is_some_and(|after| after.kind == Kind::Open) && is_delay(first.text);
-        return (broke_out && (odd_quotes && quoted || calls)).then_some(&CONDITION);
-    }
-    let (left, end) = operand(tokens, next, quoted)?;
-    let Some(comparison) = tokens.get(end) else {
-        return (broke_out && odd_quotes && quoted && first.kind == Kind::Number).then_some(&CONDITION);
-    };
-    let compares = comparison.kind == Kind::Compare
-        || matches!(comparison.text, b"like" | b"rlike" | b"regexp" | b"in" | b"is" | b"between" | b"glob" | b"ilike");
-    if !compares {
-        let cut = matches!(comparison.kind, Kind::Comment | Kind::Semicolon) && broke_out;
-        let constant = matches!(left, Operand::Constant) || first.is(b"true") || first.is(b"false");
-        return (cut && constant).then_some(&CONDITION);
-    }
-    let mut right = end + 1;
-    while tokens.get(right).is_some_and(|token| {
-        matches!(token.kind, Kind::Open | Kind::Quote | Kind::Compare | Kind::Operator) || matches!(token.text, b"not")
-    }) {
-        right += 1;
-    }
-    let other = tokens.get(right).map(|token| token.text);
-    let telling = match left {
-        Operand::Constant => other.is_some() || quoted,
-        Operand::Call => true,
-        Operand::Name => other == Some(first.text) || broke_out && odd_quotes,
-    };
-    telling.then_some(&CONDITION)
-}
-
-enum Operand {
-    Constant,
-    Call,
-    Name,
-}
-
-/// The operand that begins at `at`, and the token after it, closing brackets and quotes skipped.
-fn operand(tokens: &[Token<'_>], at: usize, quoted: bool) -> Option<(Operand, usize)> {
-    let token = tokens.get(at)?;
-    let (operand, mut end) = match token.kind {
-        Kind::Number | Kind::Variable => (Operand::Constant, at + 1),
-        Kind::Compare if quoted => (Operand::Constant, at),
-        Kind::Comment if quoted => (Operand::Constant, at),
-        Kind::Word if tokens.get(at + 1).is_some_and(|next| next.kind == Kind::Open) => (Operand::Call, closing(tokens, at + 1)),
-        Kind::Word if quoted => (Operand::Constant, at + 1),
-        Kind::Word => (Operand::Name, at + 1),
-        _ => return None,
-    };
-    // A quoted text may have several words, a sum several terms.
-    while let Some(next) = tokens.get(end) {
-        let inside = matches!(next.kind, Kind::Close | Kind::Quote | Kind::Operator) || next.is(b"||");
-        let term = tokens.get(end - 1).is_some_and(|before| before.kind == Kind::Operator || before.is(b"||"))
-            && matches!(next.kind, Kind::Number | Kind::Word);
-        if !inside && !term {
-            break;
-        }
-        end += 1;
-    }
-    Some((operand, end))
-}
-
-/// The token after the bracket that closes the one at `at`.
-fn closing(tokens: &[Token<'_>], at: usize) -> usize {
-    let mut depth = 0_usize;
-    for (index, token) in tokens.iter().enumerate().skip(at) {
-        match token.kind {
-            Kind::Open => depth += 1,
-            Kind::Close if depth <= 1 => return index + 1,
-            Kind::Close => depth -= 1,
-            _ => {}
-        }
-    }
-    tokens.len()
-}
-
 /// What follows `select` is a list of columns rather than the rest of a sentence.
 fn selects(tokens: &[Token<'_>], at: usize, nested: bool) -> bool {
     let Some(first) = tokens.get(at) else { return nested };
@@ -351,157 +225,5 @@ fn only_operator_between_quotes(tokens: &[Token<'_>]) -> bool {
             a.kind == Kind::Quote && b.kind == Kind::Quote && operates
         }
         _ => false,
-    }
-}
-
-fn is_delay(word: &[u8]) -> bool {
-    word == b"sleep" || is_telling_function(word)
-}
-
-fn is_system_procedure(word: &[u8]) -> bool {
-    let name = memchr::memrchr(b'.', word).map_or(word, |at| &word[at + 1..]);
-    name.starts_with(b"xp_") && name.len() > 5
-        || matches!(name, b"sp_executesql" | b"sp_oacreate" | b"sp_password" | b"sp_makewebtask" | b"sp_configure" | b"sp_addlogin")
-}
-
-/// Where databases list their tables and users (MySQL, PostgreSQL, Oracle, SQL Server, SQLite, Firebird, DB2).
-fn is_catalogue(word: &[u8]) -> bool {
-    const NAMES: &[&[u8]] = &[
-        b"information_schema.",
-        b"mysql.user",
-        b"mysql.db",
-        b"pg_catalog.",
-        b"pg_shadow",
-        b"pg_user.",
-        b"sqlite_master",
-        b"sqlite_schema",
-        b"sysibm.",
-        b"sysobjects",
-        b"syscolumns",
-        b"sysdatabases",
-        b"master..",
-        b"master.dbo",
-        b"master.sys",
-        b"all_tab_columns",
-        b"user_tab_columns",
-        b"dba_users",
-        b"rdb$",
-        b"msysaccessobjects",
-        b"sys.objects",
-        b"sys.databases",
-    ];
-    NAMES.iter().any(|name| word.starts_with(name))
-}
-
-/// Functions that nobody types into a form: they wait, fail on purpose, or reach the files and network of the database's machine.
-fn is_telling_function(word: &[u8]) -> bool {
-    const NAMES: &[&[u8]] = &[
-        b"benchmark",
-        b"pg_sleep",
-        b"load_file",
-        b"extractvalue",
-        b"updatexml",
-        b"randomblob",
-        b"regexp_substring",
-        b"xmltype",
-        b"utl_inaddr.",
-        b"utl_http.",
-        b"httpuritype",
-        b"dbms_",
-        b"user_lock.sleep",
-        b"ctxsys.",
-        b"json_extract",
-        b"json_depth",
-        b"generate_series",
-        b"make_set",
-        b"elt",
-        b"row_count",
-        b"found_rows",
-        b"pg_read_file",
-        b"lo_import",
-        b"load_extension",
-        b"openrowset",
-        b"opendatasource",
-        b"fn_varbintohexstr",
-        b"geometrycollection",
-        b"multipoint",
-        b"polygon",
-        b"linestring",
-        b"gtid_subset",
-        b"exp(~",
-        b"name_const",
-        b"sys_context",
-        b"bfilename",
-        b"dblink",
-        b"pg_ls_dir",
-        b"xmlagg",
-        b"current_setting",
-        b"quote_literal",
-        b"cdb_",
-        b"sys.fn_",
-    ];
-    let prefix = |name: &&&[u8]| word == **name || (name.ends_with(b".") || name.ends_with(b"_")) && word.starts_with(name);
-    NAMES.iter().any(|name| prefix(&name))
-}
-
-fn tokens(value: &[u8]) -> Vec<Token<'_>> {
-    let mut tokens = Vec::with_capacity(32);
-    let mut rest = value;
-    while let Some(&first) = rest.first() {
-        if tokens.len() == MAX_TOKENS {
-            break;
-        }
-        let (kind, length) = next_token(rest, first);
-        if let Some(kind) = kind {
-            tokens.push(Token { kind, text: &rest[..length] });
-        }
-        rest = &rest[length..];
-    }
-    tokens
-}
-
-/// The kind of the token at the front, `None` for what separates tokens, and its length.
-fn next_token(rest: &[u8], first: u8) -> (Option<Kind>, usize) {
-    let run = |test: fn(&u8) -> bool| rest.iter().take_while(|byte| test(byte)).count();
-    match (first, rest.get(1)) {
-        (0..=b' ' | 0x7F | 0xA0, _) => (None, 1),
-        (b'0'..=b'9', _) => number(rest),
-        (b'.', Some(b'0'..=b'9')) => (Some(Kind::Number), 1 + rest[1..].iter().take_while(|byte| byte.is_ascii_digit()).count()),
-        (b'a'..=b'z' | b'_' | 0x80.., _) => {
-            (Some(Kind::Word), run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | b'.' | 0x80..)))
-        }
-        (b'@', _) => (Some(Kind::Variable), run(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'@' | b'.')).max(1)),
-        (b'\'' | b'"' | b'`', _) => (Some(Kind::Quote), 1),
-        // MySQL runs what stands in `/*! … */`; other comments only separate.
-        (b'/', Some(b'*')) if rest.get(2) == Some(&b'!') => (None, 3 + rest[3..].iter().take_while(|byte| byte.is_ascii_digit()).count()),
-        (b'/', Some(b'*')) => match memchr::memmem::find(&rest[2..], b"*/") {
-            Some(end) => (None, end + 4),
-            None => (Some(Kind::Comment), rest.len()),
-        },
-        (b'*', Some(b'/')) => (None, 2),
-        (b'-', Some(b'-')) if rest.get(2).is_none_or(|byte| !byte.is_ascii_alphanumeric()) || rest.len() < 8 => (Some(Kind::Comment), 2),
-        (b'#', _) => (Some(Kind::Comment), 1),
-        (b'|', Some(b'|')) | (b'&', Some(b'&')) => (Some(Kind::Logic), 2),
-        (b'=' | b'<' | b'>', _) => (Some(Kind::Compare), run(|byte| matches!(byte, b'=' | b'<' | b'>'))),
-        (b'!', Some(b'=')) => (Some(Kind::Compare), 2),
-        (b'+' | b'-' | b'*' | b'/' | b'%' | b'^' | b'&' | b'|' | b'~' | b'!', _) => (Some(Kind::Operator), 1),
-        (b',', _) => (Some(Kind::Comma), 1),
-        (b'(', _) => (Some(Kind::Open), 1),
-        (b')', _) => (Some(Kind::Close), 1),
-        (b';', _) => (Some(Kind::Semicolon), 1),
-        _ => (Some(Kind::Other), 1),
-    }
-}
-
-/// `12`, `1.5`, `0x41`, and the 1 of `1or`; `1st` is a word.
-fn number(rest: &[u8]) -> (Option<Kind>, usize) {
-    if rest.starts_with(b"0x") {
-        return (Some(Kind::Number), 2 + rest[2..].iter().take_while(|byte| byte.is_ascii_hexdigit()).count());
-    }
-    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit() || **byte == b'.').count();
-    let word = rest[digits..].iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'_').count();
-    match &rest[digits..digits + word] {
-        b"" | b"or" | b"and" | b"union" | b"order" | b"xor" | b"where" | b"having" | b"e0union" => (Some(Kind::Number), digits),
-        _ => (Some(Kind::Word), digits + word),
     }
 }

@@ -360,28 +360,22 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(PIECES), 0..8).prop_map(|pieces| pieces.concat())
 }
 
-proptest! {
-    /// The short ways give the answer of the long ones. A failure prints the case; proptest keeps its seed.
-    #[test]
-    fn a_quick_look_misses_nothing(text in pieces()) {
-        thread_local!(static TABLES: (Quick, Paths, signatures::Signatures) = (
-            Quick::new(),
-            Paths::new(),
-            signatures::Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES]),
-        ));
-        TABLES.with(|(quick, paths, signatures)| {
-            let class = |rule: Option<&'static Rule>| rule.map(|rule| rule.class);
-            let value = text.to_ascii_lowercase();
-            prop_assert_eq!(class(signatures.find(value.as_bytes())), class(signatures.find_carefully(value.as_bytes())));
-            let target = format!("/{text}");
-            if values::has_nothing_to_decode(target.as_bytes()) && !quick.may_tell_when_refused(target.as_bytes()) {
-                let [mut decoded, mut resolved, mut spare] = [const { Vec::new() }; 3];
-                let careful = examine(target.as_bytes(), paths, &mut Values::new(), &mut [&mut decoded, &mut resolved, &mut spare]);
-                let named = name_only(target.as_bytes(), &mut Vec::new());
-                prop_assert!(careful.always.is_none() && careful.refused.is_none() && careful.missing.is_none(), "{:?}", careful);
-                prop_assert_eq!((careful.login, careful.asked_unprompted), (named.login, named.asked_unprompted));
-            }
-            Ok(())
-        })?;
-    }
+/// The short ways give the answer of the long ones. A failure prints the case; proptest keeps its seed.
+#[test]
+fn a_quick_look_misses_nothing() {
+    let (quick, paths) = (Quick::new(), Paths::new());
+    let signatures = signatures::Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES]);
+    let class = |rule: Option<&'static Rule>| rule.map(|rule| rule.class);
+    proptest!(|(text in pieces())| {
+        let value = text.to_ascii_lowercase();
+        prop_assert_eq!(class(signatures.find(value.as_bytes())), class(signatures.find_carefully(value.as_bytes())));
+        let target = format!("/{text}");
+        if values::has_nothing_to_decode(target.as_bytes()) && !quick.may_tell_when_refused(target.as_bytes()) {
+            let [mut decoded, mut resolved, mut spare] = [const { Vec::new() }; 3];
+            let careful = examine(target.as_bytes(), &paths, &mut Values::new(), &mut [&mut decoded, &mut resolved, &mut spare]);
+            let named = name_only(target.as_bytes(), &mut Vec::new());
+            prop_assert!(careful.always.is_none() && careful.refused.is_none() && careful.missing.is_none(), "{:?}", careful);
+            prop_assert_eq!((careful.login, careful.asked_unprompted), (named.login, named.asked_unprompted));
+        }
+    });
 }

@@ -4,12 +4,18 @@ use aho_corasick::{AhoCorasick, packed};
 
 use crate::event::AttackClass;
 
-use super::agents::{Case, automaton};
+use super::automaton::{Case, automaton};
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
 use super::rules::{Found, Place, Rule, rule, stronger};
 use super::signatures::{Expression, Signatures};
 use super::{files, jndi, queries, remote, script, shell, sql};
+
+mod words;
+
+pub(in crate::classify) use words::ODD_IN_HEADERS;
+pub(super) use words::telling_words_of_targets;
+use words::{RETURNS, TELLING_WORDS};
 
 static COMMAND: Rule = rule!(
     RceAttempt,
@@ -20,127 +26,8 @@ static REMOTE_FILE: Rule =
     rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
 static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");
 
-/// Words that tell in a target that needs no decoding.
-pub(super) const TELLING_WORDS: &[&str] = &[
-    "..",
-    "//",
-    "/./",
-    "union",
-    "select",
-    "sleep",
-    "waitfor",
-    "etc/",
-    "passwd",
-    "boot.ini",
-    "win.ini",
-    "web-inf",
-    "cmd=",
-    "exec=",
-    "command=",
-    "execute=",
-    "shell=",
-    "syscmd",
-    "information_schema",
-    "phpinfo",
-    "auto_prepend",
-    "allow_url",
-    "xdebug_session",
-    "__schema",
-    "/wp/v2/users",
-    "invokefunction",
-    "operation=",
-    "oast.",
-    "interact.sh",
-    "burpcollaborator",
-    "oastify",
-    "proc/self",
-    "aced0005",
-    "ro0ab",
-    "shell_exec",
-    "passthru",
-    "windows/",
-    "winnt/",
-    "localhost",
-    "127.0.0.1",
-    "169.254",
-    "0x7f",
-    "__proto__",
-    "constructor",
-    "var/log",
-    "jndi",
-    "system32",
-    "class.module",
-    "/bin/",
-    ".php/",
-    "0x2e",
-    "call_user_func",
-    "-d",
-    "php_uname",
-    "document.",
-    "objectclass",
-    "sysobjects",
-    "sqlite_master",
-    "pg_",
-];
-
-/// The same for the quick look at a whole target, which sees to `..` and `//` itself, and where `-d` is an argument of PHP only at the
-/// front of the query.
-pub(super) fn telling_words_of_targets() -> impl Iterator<Item = &'static str> {
-    TELLING_WORDS.iter().copied().filter(|word| !matches!(*word, ".." | "//" | "-d")).chain(["?-d"])
-}
-
-/// Words that headers of programs that mean well lack.
-pub(super) const ODD_IN_HEADERS: &[&str] = &[
-    "oast.",
-    "oastify",
-    "collaborator",
-    "interact.sh",
-    "interactsh",
-    "dnslog",
-    "%24%7b",
-    "/../",
-    "/etc/passwd",
-    "union select",
-    "union all",
-    "sleep(",
-    "%27",
-    "%3c",
-    "xor(",
-    "waitfor",
-    "ceye.io",
-    "javascript:",
-    "() {",
-    "jdatabasedriver",
-    "#_member",
-    "system(",
-    "eval(",
-];
-
 /// Parts of hosts that exist to be asked.
 const CALLBACKS: [&str; 3] = ["oast", "interact.sh", "collaborator"];
-
-/// Names of parameters that an application sends people back by: own and foreign addresses are usual there.
-const RETURNS: &[&[u8]] = &[
-    b"redirect",
-    b"return",
-    b"callback",
-    b"next",
-    b"continue",
-    b"client_id",
-    b"origin",
-    b"refer",
-    b"goto",
-    b"back",
-    b"rd",
-    b"state",
-    b"target_link",
-    b"success",
-    b"cancel",
-    b"service",
-    b"issuer",
-    b"audience",
-    b"resource",
-];
 
 /// Every technique, compiled.
 pub(super) struct Values {

@@ -1,6 +1,6 @@
 //! `classify`: what kind of attack each request is, requests as JSON lines on stdin.
 
-use std::io::{BufRead, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 
 use serde_json::{Map, Value, json};
 
@@ -8,7 +8,7 @@ use super::Failure;
 use crate::classify::Classifier;
 use crate::event::HttpRequest;
 
-/// Longer lines are not read as JSON, in bytes.
+/// What is longer is read over, in bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 pub(super) fn run() -> Result<(), Failure> {
@@ -17,17 +17,16 @@ pub(super) fn run() -> Result<(), Failure> {
 }
 
 /// One answer a line, in order; written out whenever no further line is waiting.
-fn answer<R: std::io::Read>(input: R, out: &mut impl Write) -> anyhow::Result<()> {
-    let mut input = std::io::BufReader::new(input);
+fn answer<R: Read>(input: R, out: &mut impl Write) -> anyhow::Result<()> {
+    let mut input = BufReader::new(input);
     let mut classifier = Classifier::new();
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if input.read_until(b'\n', &mut line)? == 0 {
-            break;
-        }
-        if !line.trim_ascii().is_empty() {
-            serde_json::to_writer(&mut *out, &one(&mut classifier, &line))?;
+    for number in 1_u64.. {
+        let Some(is_whole) = read_line(&mut input, &mut line)? else { break };
+        if !is_whole || !line.trim_ascii().is_empty() {
+            let too_long = || json!({ "class": null, "error": format!("line {number} is longer than 1 MiB") });
+            let answer = if is_whole { one(&mut classifier, &line) } else { too_long() };
+            serde_json::to_writer(&mut *out, &answer)?;
             out.write_all(b"\n")?;
         }
         if memchr::memchr(b'\n', input.buffer()).is_none() {
@@ -37,10 +36,21 @@ fn answer<R: std::io::Read>(input: R, out: &mut impl Write) -> anyhow::Result<()
     Ok(out.flush()?)
 }
 
-fn one(classifier: &mut Classifier, line: &[u8]) -> Value {
-    if line.len() > MAX_LINE_BYTES {
-        return json!({ "class": null, "error": "the line is longer than 1 MiB" });
+/// Reads the next line and gives whether it is all there: of one that is too long, only the beginning is kept. Nothing at the end.
+fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
+    line.clear();
+    // One more for the line feed.
+    if input.by_ref().take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', line)? == 0 {
+        return Ok(None);
     }
+    let is_whole = line.len() <= MAX_LINE_BYTES || line.ends_with(b"\n");
+    if !is_whole {
+        input.skip_until(b'\n')?;
+    }
+    Ok(Some(is_whole))
+}
+
+fn one(classifier: &mut Classifier, line: &[u8]) -> Value {
     let fields: Map<String, Value> = match serde_json::from_slice(line) {
         Ok(fields) => fields,
         Err(error) => return json!({ "class": null, "error": format!("no JSON object: {error}") }),
@@ -67,6 +77,16 @@ fn one(classifier: &mut Classifier, line: &[u8]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use super::MAX_LINE_BYTES;
+
+    fn answers(input: impl Read) -> Vec<serde_json::Value> {
+        let mut out = Vec::new();
+        super::answer(input, &mut out).unwrap();
+        out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
     #[test]
     fn each_line_is_answered_in_order() {
         let input = concat!(
@@ -76,14 +96,27 @@ mod tests {
             "\n",
             r#"{"method":"POST","uri":"/form","status":200,"body":"name=<script>alert(1)</script>"}"#,
         );
-        let mut out = Vec::new();
-        super::answer(input.as_bytes(), &mut out).unwrap();
-        let lines: Vec<serde_json::Value> =
-            out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| serde_json::from_slice(line).unwrap()).collect();
+        let lines = answers(input.as_bytes());
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0]["class"], "config_probe");
         assert!(lines[1]["class"].is_null() && lines[1]["error"].is_string() && lines[2]["error"].is_string());
         assert!(lines[3]["class"].is_null() && lines[3].get("error").is_none());
         assert_eq!(lines[4]["class"], "xss");
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_named_and_not_kept() {
+        let long = |bytes: usize| format!(r#"{{"uri":"/.env","pad":"{}"}}"#, "x".repeat(bytes - r#"{"uri":"/.env","pad":""}"#.len()));
+        let (longest, longer) = (long(MAX_LINE_BYTES), long(MAX_LINE_BYTES + 1));
+        let answers = answers(format!("\n{longest}\n{longer}\n{longest}\n{longer}").as_bytes());
+        let errors: Vec<_> = answers.iter().map(|answer| answer["error"].as_str()).collect();
+        assert_eq!(errors, [None, Some("line 3 is longer than 1 MiB"), None, Some("line 5 is longer than 1 MiB")]);
+        assert_eq!(answers[2]["class"], "config_probe");
+
+        let mut line = Vec::new();
+        let mut endless = std::io::BufReader::new(std::io::repeat(b'x').take(100 << 20));
+        assert_eq!(super::read_line(&mut endless, &mut line).unwrap(), Some(false));
+        assert_eq!(super::read_line(&mut endless, &mut line).unwrap(), None);
+        assert!(line.capacity() <= 4 * MAX_LINE_BYTES, "{}", line.capacity());
     }
 }

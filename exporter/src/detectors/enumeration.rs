@@ -9,8 +9,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::suspects::seconds;
-use super::window::{DAY, Table, Weigh};
+use super::window::{DAY, Table, Weigh, seconds};
 use crate::event::Timestamp;
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};

@@ -10,7 +10,6 @@ pub mod slow_attacker;
 pub mod ssh_brute_force;
 pub mod suspects;
 pub mod suspicion;
-mod table;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{Entry, Table};
+use super::window::{Table, Weigh, rank, seconds};
 use crate::event::{PlayerChange, PlayerEvent, Timestamp};
 use crate::privacy::SenderKey;
 use crate::snapshot::{Section, Write};
@@ -37,9 +37,9 @@ struct Player {
     last: Timestamp,
 }
 
-impl Entry for Player {
-    fn weight(&self) -> (u64, Timestamp) {
-        (u64::from(self.online.is_some()), self.last)
+impl Weigh for Player {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(u64::from(self.online.is_some()), seconds(self.last))
     }
 }
 
@@ -55,7 +55,7 @@ impl Players {
             self.players.update(|player| player.online.take_if(|online| *online == server).is_some());
             return false;
         };
-        let player = self.players.entry(player.key());
+        let player = self.players.entry(player.key(), seconds(at), Player::default);
         let is_known = player.last != Timestamp::default();
         player.last = player.last.max(at);
         player.client = Client::parse(event.client).or(player.client);
@@ -92,7 +92,7 @@ impl Players {
 
     /// Players remembered, and how many were dropped for others.
     pub fn fill(&self) -> (usize, u64) {
-        self.players.fill()
+        (self.players.len(), self.players.evicted())
     }
 
     /// What changed since the last call.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::table::{Entry, Incident, QUIET_SECS, Table};
+use super::window::{Incident, QUIET_SECS, Table, Weigh, rank, seconds};
 use crate::event::{FirewallAction, FirewallEvent, Protocol, Timestamp};
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};
@@ -45,9 +45,9 @@ struct Knocks {
     flood: Incident,
 }
 
-impl Entry for Knocks {
-    fn weight(&self) -> (u64, Timestamp) {
-        (self.ports.len() as u64 + self.flood.total, self.flood.last.max(self.scan.last))
+impl Weigh for Knocks {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(self.flood.total.saturating_add(self.ports.len() as u64), seconds(self.last()))
     }
 }
 
@@ -65,7 +65,7 @@ impl PortScan {
             return false;
         }
         let window = i64::try_from(self.config.window_secs).unwrap_or(i64::MAX);
-        let knocks = self.clients.entry(client);
+        let knocks = self.clients.entry(client, seconds(at), Knocks::default);
         if packet.action == FirewallAction::Block && knocks.is_flood(at, window, self.config.flood_packets) {
             let summary = format!("had {} packets blocked within {window} seconds; its source can be forged", knocks.window.1);
             out.push(Found { at, detector: NAME, severity: Severity::Info, about: About::Client(client), summary, evidence: Vec::new() });
@@ -87,12 +87,12 @@ impl PortScan {
             return;
         }
         self.swept = now;
-        self.clients.retain(|knocks| now.secs() - knocks.weight().1.secs() <= QUIET_SECS);
+        self.clients.retain(|knocks| now.secs() - knocks.last().secs() <= QUIET_SECS);
     }
 
     /// Clients remembered, and how many were dropped for others.
     pub fn fill(&self) -> (usize, u64) {
-        self.clients.fill()
+        (self.clients.len(), self.clients.evicted())
     }
 
     /// What changed since the last call.
@@ -107,6 +107,10 @@ impl PortScan {
 }
 
 impl Knocks {
+    fn last(&self) -> Timestamp {
+        self.flood.last.max(self.scan.last)
+    }
+
     /// The ports of a scan that is to be told with this one.
     fn is_scan(&mut self, at: Timestamp, port: u16, window: i64, most: usize) -> Option<Vec<u16>> {
         self.ports.retain(|(known, last)| *known != port && at.secs() - last <= window);

@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::suspects::{Suspect, seconds};
-use super::window::{DAY, HOUR, Table, Weigh};
+use super::suspects::Suspect;
+use super::window::{DAY, HOUR, Table, Weigh, seconds};
 use crate::event::Timestamp;
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::table::{Counts, Entry, Incident, QUIET_SECS, Table};
+use super::window::{Counts, Incident, QUIET_SECS, Table, Weigh, rank, seconds};
 use crate::event::{SshAuth, SshOutcome, Timestamp};
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};
@@ -87,27 +87,27 @@ struct Countries {
     last: Timestamp,
 }
 
-impl Entry for Attempts {
-    fn weight(&self) -> (u64, Timestamp) {
-        (self.incident.total, self.incident.last)
+impl Weigh for Attempts {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(self.incident.total, seconds(self.incident.last))
     }
 }
 
-impl Entry for Spread {
-    fn weight(&self) -> (u64, Timestamp) {
-        (self.incident.total, self.incident.last)
+impl Weigh for Spread {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(self.incident.total, seconds(self.incident.last))
     }
 }
 
-impl Entry for Login {
-    fn weight(&self) -> (u64, Timestamp) {
-        (0, self.0)
+impl Weigh for Login {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(0, seconds(self.0))
     }
 }
 
-impl Entry for Countries {
-    fn weight(&self) -> (u64, Timestamp) {
-        (0, self.last)
+impl Weigh for Countries {
+    fn weight(&self, _now: u32) -> u64 {
+        rank(0, seconds(self.last))
     }
 }
 
@@ -141,7 +141,7 @@ impl SshBruteForce {
 
     fn failed(&mut self, at: Timestamp, client: Client, count: u64, out: &mut Vec<Found>) {
         let Config { attempts, window_secs, slow_attempts, slow_hours, .. } = self.config;
-        let entry = self.clients.entry(client);
+        let entry = self.clients.entry(client, seconds(at), Attempts::default);
         entry.incident.add(at, count);
         entry.minutes.add(at, count, MINUTE, HOUR / MINUTE);
         entry.hours.add(at, count, HOUR, DAY / HOUR);
@@ -159,7 +159,7 @@ impl SshBruteForce {
     }
 
     fn failed_in_network(&mut self, at: Timestamp, client: Client, count: u64, out: &mut Vec<Found>) {
-        let entry = self.networks.entry(client.network());
+        let entry = self.networks.entry(client.network(), seconds(at), Spread::default);
         entry.incident.add(at, count);
         entry.minutes.add(at, count, MINUTE, HOUR / MINUTE);
         entry.clients.retain(|(known, last)| *known != client && at.secs() - last.secs() < HOUR);
@@ -177,14 +177,14 @@ impl SshBruteForce {
         let failures = self.clients.get(&client).map_or(0, |entry| entry.minutes.sum(at, HOUR, MINUTE));
         // Who has been in before forgot a password; who has not may have guessed it, and is nobody's own.
         if failures >= self.config.suspicious_failures && self.logins.get(&client).is_none() {
-            let entry = self.clients.entry(client);
+            let entry = self.clients.entry(client, seconds(at), Attempts::default);
             if entry.success_told.is_none_or(|told| at.secs() - told.secs() > DAY) {
                 entry.success_told = Some(at);
                 let summary = format!("logged in over SSH after {failures} failed attempts within an hour");
                 out.push(found(at, Severity::Critical, About::Client(client), summary, evidence(auth)));
             }
         } else {
-            let login = self.logins.entry(client);
+            let login = self.logins.entry(client, seconds(at), Login::default);
             login.0 = login.0.max(at);
         }
         if let Some(country) = location.country {
@@ -193,7 +193,7 @@ impl SshBruteForce {
     }
 
     fn country_of_user(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, country: [u8; 2], out: &mut Vec<Found>) {
-        let user = self.users.entry(hash(auth.user));
+        let user = self.users.entry(hash(auth.user), seconds(at), Countries::default);
         user.last = user.last.max(at);
         if user.known.contains(&country) {
             return;
@@ -226,7 +226,7 @@ impl SshBruteForce {
 
     /// Clients remembered, and how many were dropped for others.
     pub fn fill(&self) -> (usize, u64) {
-        self.clients.fill()
+        (self.clients.len(), self.clients.evicted())
     }
 
     /// What changed since the last call.

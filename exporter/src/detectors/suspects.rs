@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{DAY, HOUR, Place, Sightings, Slots, Table, Weigh};
+use super::window::{DAY, HOUR, Place, Sightings, Slots, Table, Weigh, seconds};
 use crate::event::{AttackClass, Timestamp};
 use crate::snapshot::{Section, Write};
 use crate::subject::Client;
@@ -251,11 +251,6 @@ impl Suspects {
     pub fn save_all_again(&mut self) {
         self.table.save_all_again();
     }
-}
-
-/// Whole seconds since the epoch, held to what 32 bits can say (until 2106).
-pub fn seconds(at: Timestamp) -> u32 {
-    u32::try_from(at.secs().max(0)).unwrap_or(u32::MAX)
 }
 
 /// Short on disk: kinds by their place.

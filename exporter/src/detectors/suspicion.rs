@@ -9,7 +9,8 @@ use crate::event::{AttackClass, Timestamp};
 use crate::finding::{About, Found, Severity};
 use crate::subject::Client;
 
-use super::suspects::{Kind, Suspect, seconds};
+use super::suspects::{Kind, Suspect};
+use super::window::seconds;
 
 /// Its name in `findings_total`.
 pub const NAME: &str = "suspicion";

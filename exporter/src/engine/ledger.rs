@@ -8,8 +8,7 @@ use std::hash::{BuildHasher, Hash};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::detectors::suspects::seconds;
-use crate::detectors::window::{DAY, Table, Weigh};
+use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
 use crate::snapshot::{ChangeLog, Section, Write, json_lines};

@@ -20,6 +20,11 @@ pub trait Weigh {
     fn weight(&self, now: u32) -> u64;
 }
 
+/// A weight for entries that do not fade: by `strength`, and of equals the one that was there last stays.
+pub fn rank(strength: u64, last: u32) -> u64 {
+    strength.min(u64::from(u32::MAX)) << 32 | u64::from(last)
+}
+
 /// Where an entry is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place(u32);
@@ -113,6 +118,15 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         self.entries.iter().map(|(key, value)| (key, value))
     }
 
+    /// Lets `change` at all entries; those of which it says so have changed.
+    pub fn update(&mut self, mut change: impl FnMut(&mut V) -> bool) {
+        for place in 0..self.entries.len() {
+            if change(&mut self.entries[place].1) {
+                self.mark(place as u32);
+            }
+        }
+    }
+
     /// The entries that changed since the last save, to be made ready for it.
     pub fn each_changed(&mut self, mut prepare: impl FnMut(&mut V)) {
         for place in &self.changed {
@@ -172,7 +186,23 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
             self.places.insert(*moved, place as u32);
         }
         self.mark(place as u32);
+        // As when it is loaded: a restart changes nothing about who gives way.
+        if self.hand >= self.entries.len() {
+            self.hand = 0;
+        }
         Some(value)
+    }
+
+    /// Takes out all that are not worth keeping.
+    pub fn retain(&mut self, keep: impl Fn(&V) -> bool) {
+        // Backwards: the last one moves into the place of one that goes, and has been looked at then.
+        for place in (0..self.entries.len()).rev() {
+            let (key, value) = &self.entries[place];
+            if !keep(value) {
+                let key = *key;
+                self.remove(&key);
+            }
+        }
     }
 
     /// Looks at the next `count` entries in turn and takes those out that `is_over` says nothing more can come of: called each tick, it
@@ -260,6 +290,8 @@ fn push_line(out: &mut Vec<u8>, value: &impl Serialize) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     impl Weigh for u64 {
@@ -287,6 +319,20 @@ mod tests {
     }
 
     #[test]
+    fn the_weak_go_first_and_of_equals_the_oldest() {
+        assert!(rank(2, 0) > rank(1, u32::MAX) && rank(1, 2) > rank(1, 1) && rank(u64::MAX, 1) > rank(1 << 31, 9));
+        let mut table = table(16, None);
+        (0..16).for_each(|key| *table.entry(key, 0, || 0) = rank(u64::from(key % 2), 100 - key));
+        (100..108).for_each(|key| *table.entry(key, 0, || 0) = rank(9, 0));
+        assert!((0..16).all(|key| table.get(&key).is_some() == (key % 2 == 1)));
+        table.retain(|value| *value > rank(1, 90));
+        assert_eq!(
+            contents(&table).into_iter().map(|(key, _)| key).filter(|key| *key < 100).collect::<BTreeSet<_>>(),
+            [1, 3, 5, 7, 9].into()
+        );
+    }
+
+    #[test]
     fn saved_changes_make_the_same_table() {
         let mut table = table(50, None);
         let mut section = Section::new();
@@ -297,6 +343,12 @@ mod tests {
                 match random >> 29 {
                     0 => drop(table.remove(&(random >> 8 & 127))),
                     1 => table.sweep(3, |value| value % 7 == 0),
+                    2 if random >> 25 & 15 == 0 => table.retain(|value| value % 3 > 0),
+                    3 => table.update(|value| {
+                        let is_fifth = value.is_multiple_of(5);
+                        *value += u64::from(is_fifth);
+                        is_fifth
+                    }),
                     _ => *table.entry(random >> 8 & 127, 0, || 0) += u64::from(random >> 20 & 15),
                 }
             }
