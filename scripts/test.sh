@@ -17,6 +17,8 @@ cargo fmt --all --check
 
 step lints
 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+# The fuzzer is a workspace of its own, for another compiler: at least what it depends on must be written down as it is.
+cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 
 step tests
 if cargo nextest --version >/dev/null 2>&1; then
