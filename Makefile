@@ -16,7 +16,7 @@ DENY := target/tools/bin/cargo-deny
 # a configuration, decides otherwise.
 ifeq ($(HOSTWARDEN__STATE__DIR)$(findstring --config,$(ARGS))$(wildcard /etc/hostwarden/hostwarden.toml),)
 ifneq ($(shell id -u),0)
-run: export HOSTWARDEN__STATE__DIR = state
+run: export HOSTWARDEN__STATE__DIR = $(CURDIR)/state
 endif
 endif
 

@@ -208,6 +208,8 @@ const OWN_APPLICATIONS: &[(&str, &str, u16)] = &[
     ("GET", "/uploads/image%20(1).png", 200),
     ("POST", "/api/auth/login", 200),
     ("GET", "/node-red/#flow/1", 200),
+    ("GET", "/docs/etc/passwd-format.html", 200),
+    ("GET", "/man/etc/shadow.5.html", 404),
     ("GET", "/manager/html", 401),
     ("GET", "/solr/core/select?q=*:*&fq=price:%5B0+TO+100%5D&wt=json", 200),
     ("GET", "/index/_search?q=user:anna+AND+age:%3E30", 200),

@@ -46,7 +46,7 @@ enum Output {
 pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> {
     let mut engine = engine(&config, &arguments.format, "replay")?;
     let now = clock::now();
-    let mut findings = Vec::new();
+    let mut findings = Found::default();
     let mut out = std::io::stdout().lock();
     let bar = progress(&arguments.files);
     for path in &arguments.files {
@@ -110,15 +110,23 @@ pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine
 
 /// Clients named in the summary.
 const TOP_CLIENTS: usize = 10;
-/// Findings kept for the summary; a flood of them is only counted there by kind.
+/// Findings in the summary; of more it gives the number.
 const MAX_FINDINGS: usize = 20;
 
-fn keep(findings: &mut Vec<Finding>, finding: &Finding, output: Output, out: &mut impl Write) -> anyhow::Result<()> {
+/// What was found, for the summary.
+#[derive(Default)]
+struct Found {
+    first: Vec<Finding>,
+    count: usize,
+}
+
+fn keep(findings: &mut Found, finding: &Finding, output: Output, out: &mut impl Write) -> anyhow::Result<()> {
+    findings.count += 1;
     if output == Output::Json {
         serde_json::to_writer(&mut *out, finding)?;
         out.write_all(b"\n")?;
-    } else if findings.len() < MAX_FINDINGS {
-        findings.push(finding.clone());
+    } else if findings.first.len() < MAX_FINDINGS {
+        findings.first.push(finding.clone());
     }
     Ok(())
 }
@@ -127,7 +135,7 @@ fn end_of_log(engine: &Engine) -> Option<Timestamp> {
     engine.subjects().filter_map(|(view, _)| view.last_record).max()
 }
 
-fn summary(engine: &mut Engine, findings: &[Finding]) -> String {
+fn summary(engine: &mut Engine, findings: &Found) -> String {
     let mut text = String::new();
     let now = end_of_log(engine).unwrap_or_default();
     for (view, subject) in engine.subjects() {
@@ -162,12 +170,16 @@ fn summary(engine: &mut Engine, findings: &[Finding]) -> String {
         }
     }
     text.push_str(&top_clients(engine, now));
-    if findings.is_empty() {
+    if findings.count == 0 {
         text.push_str(&row("findings", "none".to_owned()));
     }
-    for finding in findings {
+    for finding in &findings.first {
         let at = finding.at.to_rfc3339().unwrap_or_default();
         text.push_str(&row("finding", format!("{} {at} {}", finding.severity.as_str(), finding.summary)));
+    }
+    if findings.count > findings.first.len() {
+        let more = findings.count - findings.first.len();
+        text.push_str(&row("findings", format!("{more} more; --output json gives all")));
     }
     text
 }

@@ -111,7 +111,7 @@ impl SlowAttacker {
         suspect.hours.clear();
         suspect.days.clear();
         suspect.distinct_strong = 0;
-        suspect.seen = [0; 4];
+        suspect.seen_since_strike = [0; 4];
     }
 
     /// Forgives a strike of those that have been quiet, and forgets who has none left.

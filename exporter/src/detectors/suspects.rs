@@ -86,7 +86,13 @@ pub struct Tally {
     pub distinct: u16,
     /// Points of the score at [`Suspect::scored_at`].
     pub points: f32,
+    /// The first different deeds of the kind, by a part of what they did; 0 is a free place. Told apart for certain, so that nothing else
+    /// that a client does can hide them.
+    pub firsts: [u16; FIRSTS],
 }
+
+/// Deeds of a kind that are told apart for certain: enough for most of the points that a kind can give.
+const FIRSTS: usize = 4;
 
 /// All that is known about a suspicious client.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,8 +119,12 @@ pub struct Suspect {
     pub days: Slots<30>,
     /// Different strong deeds since the slow attacker's last strike.
     pub distinct_strong: u16,
-    /// A bit for each deed's `what`: a deed whose bit is set is taken for one that was done before.
+    /// A bit for each strong deed: one whose bit is set is taken for one that was done before, unless its tally knows better.
     pub seen: [u64; 4],
+    /// The same for weak ones, which come in crowds and must not hide strong ones.
+    pub seen_weak: [u64; 2],
+    /// The same for strong ones since the slow attacker's last strike.
+    pub seen_since_strike: [u64; 4],
     /// Where the client is by the database, once somebody asked; not saved.
     pub country: Option<[u8; 2]>,
 }
@@ -128,7 +138,7 @@ impl Suspect {
     /// The same, to be changed; there from now on.
     pub fn tally_mut(&mut self, kind: Kind) -> &mut Tally {
         let place = self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
-            self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0 });
+            self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0, firsts: [0; FIRSTS] });
             self.tallies.len() - 1
         });
         &mut self.tallies[place]
@@ -139,12 +149,15 @@ impl Suspect {
         let secs = seconds(at);
         if secs.saturating_sub(self.last) > DAY {
             // Who tries the same again another day does something again.
-            self.seen = [0; 4];
+            (self.seen, self.seen_weak) = ([0; 4], [0; 2]);
+            self.tallies.iter_mut().for_each(|tally| tally.firsts = [0; FIRSTS]);
         }
-        let (word, bit) = place(deed.what);
-        let is_new = self.seen[word] & bit == 0;
-        self.seen[word] |= bit;
+        let is_strong = deed.kind.is_strong();
+        // One path may be part of deeds of several kinds (the multiplier spreads them, Knuth).
+        let what = deed.what.wrapping_add(deed.kind.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let is_unseen = if is_strong { mark(&mut self.seen, what) } else { mark(&mut self.seen_weak, what) };
         let tally = self.tally_mut(deed.kind);
+        let is_new = tally.is_first(what).unwrap_or(is_unseen);
         tally.times = tally.times.saturating_add(deed.times);
         tally.distinct = tally.distinct.saturating_add(u16::from(is_new));
         self.first = if self.deeds == 0 { secs } else { self.first.min(secs) };
@@ -152,7 +165,8 @@ impl Suspect {
         self.deeds = self.deeds.saturating_add(deed.times);
         if deed.kind.is_strong() {
             self.strong = self.strong.saturating_add(deed.times);
-            self.distinct_strong = self.distinct_strong.saturating_add(u16::from(is_new));
+            let is_new_since_strike = mark(&mut self.seen_since_strike, what);
+            self.distinct_strong = self.distinct_strong.saturating_add(u16::from(is_new_since_strike));
             self.hours.add(secs / HOUR);
             self.days.add(secs / DAY);
         }
@@ -160,9 +174,22 @@ impl Suspect {
     }
 }
 
-/// Where a deed's bit is in [`Suspect::seen`].
-fn place(what: u64) -> (usize, u64) {
-    ((what >> 6) as usize % 4, 1 << (what & 63))
+impl Tally {
+    /// Whether a deed is one of the first different ones, and new; `None` once there were too many to tell.
+    fn is_first(&mut self, what: u64) -> Option<bool> {
+        // Never 0, which is a free place.
+        let part = (what >> 40) as u16 | 1;
+        let place = self.firsts.iter().position(|known| *known == part || *known == 0)?;
+        Some(std::mem::replace(&mut self.firsts[place], part) == 0)
+    }
+}
+
+/// Sets a deed's bit; whether it was not set.
+fn mark<const WORDS: usize>(bits: &mut [u64; WORDS], what: u64) -> bool {
+    let (word, bit) = ((what >> 32) as usize % WORDS, 1 << (what >> 58));
+    let was_set = bits[word] & bit != 0;
+    bits[word] |= bit;
+    !was_set
 }
 
 impl Weigh for Suspect {
@@ -255,24 +282,47 @@ impl Suspects {
 
 /// Short on disk: kinds by their place.
 #[derive(Serialize, Deserialize)]
-struct Saved(u32, u32, u32, u32, u32, Vec<(usize, u32, u16, f32)>, u32, u8, Slots<24>, Slots<30>, u16, [u64; 4]);
+struct Saved(u32, u32, u32, u32, u32, Vec<SavedTally>, u32, u8, Slots<24>, Slots<30>, u16, [u64; 4], [u64; 2], [u64; 4]);
+
+type SavedTally = (usize, u32, u16, f32, [u16; FIRSTS]);
 
 impl Serialize for Suspect {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let tallies = self.tallies.iter().map(|tally| (tally.kind.index(), tally.times, tally.distinct, tally.points)).collect();
-        let Self { first, last, requests, deeds, strong, scored_at, told, hours, days, distinct_strong, seen, .. } = *self;
-        Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen).serialize(out)
+        let tally = |tally: &Tally| (tally.kind.index(), tally.times, tally.distinct, tally.points, tally.firsts);
+        let tallies = self.tallies.iter().map(tally).collect();
+        let Self { first, last, requests, deeds, strong, scored_at, told, hours, days, distinct_strong, .. } = *self;
+        let Self { seen, seen_weak, seen_since_strike, .. } = *self;
+        let bits = (seen, seen_weak, seen_since_strike);
+        Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, bits.0, bits.1, bits.2)
+            .serialize(out)
     }
 }
 
 impl<'de> Deserialize<'de> for Suspect {
     fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
-        let Saved(first, last, requests, deeds, strong, saved, scored_at, told, hours, days, distinct_strong, seen) =
-            Saved::deserialize(input)?;
-        let tally = |(place, times, distinct, points)| Some(Tally { kind: Kind::all().nth(place)?, times, distinct, points });
-        let tallies = saved.into_iter().filter_map(tally).collect();
-        let country = None;
-        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, seen, country })
+        let saved = Saved::deserialize(input)?;
+        let Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, ..) = saved;
+        let (seen, seen_weak, seen_since_strike) = (saved.11, saved.12, saved.13);
+        let tally =
+            |(place, times, distinct, points, firsts)| Some(Tally { kind: Kind::all().nth(place)?, times, distinct, points, firsts });
+        let tallies = tallies.into_iter().filter_map(tally).collect();
+        Ok(Self {
+            first,
+            last,
+            requests,
+            deeds,
+            strong,
+            tallies,
+            scored_at,
+            told,
+            hours,
+            days,
+            distinct_strong,
+            seen,
+            seen_weak,
+            seen_since_strike,
+            country: None,
+        })
     }
 }
 
@@ -303,11 +353,29 @@ mod tests {
         }
         let suspect = suspects.get(client).unwrap();
         assert_eq!((suspect.deeds, suspect.strong, suspect.distinct_strong), (4, 3, 2));
-        let kind = Kind::Web(AttackClass::ConfigProbe);
-        assert_eq!(suspect.tally(kind), Some(&Tally { kind, times: 3, distinct: 2, points: 0.0 }));
+        let tally = suspect.tally(Kind::Web(AttackClass::ConfigProbe)).unwrap();
+        assert_eq!((tally.times, tally.distinct), (3, 2));
         assert_eq!(suspect.tally(Kind::SshFailure), None);
         let saved = serde_json::to_string(suspect).unwrap();
         assert_eq!(serde_json::from_str::<Suspect>(&saved).unwrap(), *suspect);
+    }
+
+    #[test]
+    fn a_crowd_of_weak_deeds_hides_no_strong_one() {
+        let at = Timestamp::from_secs(1_775_253_600);
+        let mut suspect = Suspect::default();
+        let hash = |n: u64| (n + 1).wrapping_mul(0xD6E8_FEB8_6659_FD93);
+        (0..2_000).for_each(|n| {
+            suspect.note(at, deed(AttackClass::Suspicious, hash(n)));
+        });
+        (0..200).for_each(|n| {
+            suspect.note(at, deed(AttackClass::ConfigProbe, hash(n)));
+        });
+        for class in [AttackClass::Jndi, AttackClass::RceAttempt, AttackClass::PathTraversal] {
+            // Also on paths that were part of something else.
+            assert!((0..FIRSTS as u64).all(|n| suspect.note(at, deed(class, hash(n)))), "{class:?}");
+            assert!((0..FIRSTS as u64).all(|n| !suspect.note(at, deed(class, hash(n)))), "{class:?}: again");
+        }
     }
 
     #[test]

@@ -167,7 +167,11 @@ impl Detection {
             }
             return;
         }
-        let place = known.or_else(|| self.suspects.enter(at, client));
+        let place = known.or_else(|| {
+            let place = self.suspects.enter(at, client)?;
+            self.suspects.at_mut(place).requests = 1;
+            Some(place)
+        });
         let country = self.country(client, place, request.country);
         self.attacks.country(country);
         let path = request.path();

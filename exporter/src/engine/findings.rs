@@ -47,9 +47,11 @@ impl Findings {
         actions.push(Action::Finding(finding));
     }
 
-    /// The most recent ones, newest first.
+    /// The most recent ones, newest first: logs that are read one after another may tell of the same hour.
     pub(super) fn recent(&self) -> impl Iterator<Item = &Finding> {
-        self.recent.iter().rev()
+        let mut recent: Vec<&Finding> = self.recent.iter().collect();
+        recent.sort_by_key(|finding| std::cmp::Reverse((finding.at, finding.id)));
+        recent.into_iter()
     }
 
     /// Whether some wait to be saved.

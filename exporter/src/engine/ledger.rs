@@ -238,8 +238,16 @@ impl Ledger {
         let samples = self.samples.at_mut(known);
         (samples.count, samples.last) = (samples.count.saturating_add(1), secs);
         let is_alike = |sample: &Sample| sample.class == attack.class && sample.meaning == attack.meaning && sample.why == attack.why;
-        if samples.kept.len() >= MAX_SAMPLES || samples.kept.iter().any(is_alike) {
+        if samples.kept.iter().any(is_alike) {
             return;
+        }
+        if samples.kept.len() >= MAX_SAMPLES {
+            // A class that has no sample yet takes the place of the oldest of those that have several.
+            let is_known = samples.kept.iter().any(|sample| sample.class == attack.class);
+            let several = |sample: &Sample| samples.kept.iter().filter(|other| other.class == sample.class).count() > 1;
+            let oldest = (0..samples.kept.len()).filter(|&place| several(&samples.kept[place])).min_by_key(|&place| samples.kept[place].at);
+            let Some(place) = oldest.filter(|_| !is_known) else { return };
+            samples.kept.remove(place);
         }
         samples.kept.push(Sample {
             at: secs,
@@ -284,7 +292,9 @@ impl Ledger {
 
     /// What a client did, newest first.
     pub(super) fn samples(&self, client: Client) -> impl Iterator<Item = &Sample> {
-        self.samples.get(&client).into_iter().flat_map(|samples| samples.kept.iter().rev())
+        let mut samples: Vec<&Sample> = self.samples.get(&client).into_iter().flat_map(|samples| &samples.kept).collect();
+        samples.sort_by_key(|sample| std::cmp::Reverse(sample.at));
+        samples.into_iter()
     }
 
     /// Forgets what nobody has done for two days.

@@ -23,6 +23,9 @@ use crate::metrics::own::Table;
 use crate::metrics::{Page, bot, sources, web_errors};
 use crate::snapshot::{Section, Unchanged, Write, json};
 
+/// Lines that fit nothing, and no other, make it likely that the format is another one.
+const MALFORMED_TO_DOUBT: u64 = 20;
+
 /// What a source is built from.
 pub struct Setup {
     /// Its name.
@@ -267,7 +270,10 @@ impl Source {
             skipped,
             malformed,
             last_record: self.counters.last_record(),
-            problem: status.problem.clone(),
+            problem: status.problem.clone().or_else(|| {
+                let fits_nothing = malformed >= MALFORMED_TO_DOUBT && parsed + skipped == 0;
+                fits_nothing.then(|| format!("none of {malformed} lines fits the format {}", self.format_name))
+            }),
         }
     }
 

@@ -29,7 +29,8 @@ impl FileSource {
         if let Some(Error::List { path, .. }) = problem.as_ref().filter(|problem| !problem.is_missing()) {
             failing.insert(path.clone());
         }
-        self.up = problem.is_none() && !self.pattern.is_path();
+        // A folder that holds no log yet is no fault; one whose logs cannot be opened is.
+        let (mut is_empty, mut is_open) = (problem.is_none() && !self.pattern.is_path(), false);
         let mut candidates: BTreeSet<PathBuf> = found.names.into_iter().collect();
         if !found.complete {
             candidates.extend(self.names.keys().cloned());
@@ -38,7 +39,7 @@ impl FileSource {
         for path in candidates {
             match self.resolve(&path, now) {
                 Ok(name) => {
-                    self.up = true;
+                    is_open = true;
                     names.insert(path, name);
                 }
                 Err(error) => {
@@ -48,11 +49,13 @@ impl FileSource {
                             names.insert(path.clone(), name.clone());
                         }
                         failing.insert(path);
+                        is_empty = false;
                     }
                     problem.get_or_insert(error);
                 }
             }
         }
+        self.note_up(is_open || is_empty, problem.as_ref());
         self.names = names;
         self.assign_roles(now);
         self.search_missing(now, &unreadable);
@@ -65,6 +68,23 @@ impl FileSource {
         self.look_problem = problem;
         self.arrange();
         self.targets_changed = true;
+    }
+
+    /// Notes whether the logs can be read, and tells the log when that changes.
+    fn note_up(&mut self, up: bool, problem: Option<&Error>) {
+        let file = &self.config.pattern;
+        match problem {
+            Some(problem) if !up && (self.up || !self.looked) && !problem.is_missing() => {
+                let hint = if problem.is_denied() { " Logs are mostly for the group adm: add the user to it." } else { "" };
+                tracing::warn!(file, %problem, "A log cannot be read; it is tried again.{hint}");
+            }
+            Some(problem) if !up && (self.up || !self.looked) => {
+                tracing::info!(file, %problem, "A log is not there; it is read when it is.")
+            }
+            _ if up && !self.up && self.looked => tracing::info!(file, "A log can be read now."),
+            _ => {}
+        }
+        self.up = up;
     }
 
     /// What a name leads to.

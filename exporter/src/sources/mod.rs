@@ -152,6 +152,11 @@ impl Error {
             _ => false,
         }
     }
+
+    /// Whether this user may not read it.
+    fn is_denied(&self) -> bool {
+        matches!(self, Self::Open { source, .. } | Self::List { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
 }
 
 fn is_missing(error: &io::Error) -> bool {

@@ -107,6 +107,21 @@ fn what_could_not_be_examined_was_there_all_the_time() {
 }
 
 #[test]
+fn a_folder_whose_logs_cannot_be_opened_is_down_and_an_empty_one_is_not() {
+    let mut rig = Rig::new("*.log", Start::End);
+    rig.poll();
+    assert!(rig.engine.status.up && rig.engine.status.problem.is_none());
+    rig.link("a.log", "a.log");
+    rig.poll();
+    assert!(!rig.engine.status.up);
+    assert!(rig.engine.status.problem.as_ref().unwrap().starts_with("open "));
+    rig.append("b.log", "one\n");
+    rig.poll();
+    assert!(rig.engine.status.up, "one that can be read is enough");
+    assert!(rig.engine.status.problem.is_some());
+}
+
+#[test]
 fn a_file_that_cannot_be_opened_for_a_while_is_weather() {
     let mut rig = reading_a_log();
     rig.append("a.log", "two\n");

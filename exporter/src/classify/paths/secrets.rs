@@ -14,6 +14,12 @@ pub(super) const SECRETS: &[PathRule] = &[
         needles: &["/.env", "/env.bak", "/env.backup", "/.flaskenv", "/env.production", "/env.dev.js", "/env.test.js", "/.environment"],
     },
     PathRule {
+        rule: rule!(ConfigProbe, "accounts of the system", "Tried to read the accounts and passwords of the system"),
+        spot: Segment,
+        when: Always,
+        needles: &["/etc/passwd", "/etc/shadow"],
+    },
+    PathRule {
         rule: rule!(ConfigProbe, "version control folder", "Tried to read the source code and its history"),
         spot: Segment,
         when: Always,
@@ -123,8 +129,6 @@ pub(super) const SECRETS: &[PathRule] = &[
             "/web-inf/",
             "/meta-inf/",
             "/web.xml",
-            "/etc/passwd",
-            "/etc/shadow",
             "/proc/self/",
             "/config/secrets",
             "/wp-content/debug.log",
