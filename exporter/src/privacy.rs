@@ -390,8 +390,8 @@ fn without_numbers(text: &str) -> String {
     let mut run = String::new();
     let mut digits = 0;
     let flush = |run: &mut String, digits: &mut usize, out: &mut String| {
-        if *digits >= 5 {
-            let kept = run.trim_end_matches([' ', '-', '.', '(', ')', '/']);
+        let kept = run.trim_end_matches([' ', '-', '.', '(', ')', '/']);
+        if *digits >= 5 && !is_date(kept.as_bytes()) {
             out.push_str("<number>");
             out.extend(run.chars().skip(kept.chars().count()));
         } else {
@@ -415,9 +415,35 @@ fn without_numbers(text: &str) -> String {
     out
 }
 
+/// `2026-11-21` or `2026-11-21 16`: the front of a log line's time. No telephone's number is written so.
+fn is_date(run: &[u8]) -> bool {
+    let (date, hour) = run.split_at_checked(10).unwrap_or((run, b""));
+    let [b'2', b'0', rest @ ..] = date else { return false };
+    let shape = |text: &[u8], shape: &[u8]| {
+        text.len() == shape.len()
+            && text.iter().zip(shape).all(|(byte, kind)| if *kind == b'0' { byte.is_ascii_digit() } else { byte == kind })
+    };
+    let [_, _, _, month, _, _, day, _] = rest else { return false };
+    shape(rest, b"00-00-00") && *month <= b'1' && *day <= b'3' && (hour.is_empty() || shape(hour, b" 00"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_stay_and_numbers_go() {
+        for (text, expected) in [
+            ("2026-11-21 16:03:54,992 [ERROR] no", "2026-11-21 16:03:54,992 [ERROR] no"),
+            ("on 2026-11-21: +34 600 123 456", "on 2026-11-21: <number>"),
+            ("2026-11-21 16 34 600 123", "<number>"),
+            ("2034-60-01 23", "<number>"),
+            ("2026-11-21 163", "<number>"),
+            ("3460-01-23 45", "<number>"),
+        ] {
+            assert_eq!(without_numbers(text), expected);
+        }
+    }
 
     fn privacy(senders: SenderMode) -> Privacy {
         Privacy::new(senders, ClientMode::Hash, b"0123456789abcdef0123456789abcdef", 160)

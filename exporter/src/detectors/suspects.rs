@@ -138,6 +138,10 @@ impl Suspect {
     /// The same, to be changed; there from now on.
     pub fn tally_mut(&mut self, kind: Kind) -> &mut Tally {
         let place = self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
+            if self.tallies.is_empty() {
+                // Many clients never do a second kind of thing.
+                self.tallies.reserve_exact(1);
+            }
             self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0, firsts: [0; FIRSTS] });
             self.tallies.len() - 1
         });
