@@ -192,6 +192,19 @@ fn bad_configuration_is_told_all_at_once_and_nothing_is_bound_or_written() {
 }
 
 #[test]
+fn check_config_tells_what_the_sources_would_find() {
+    let (folder, config) = folder();
+    let told = || String::from_utf8(output(&config, &["check-config"]).stdout).unwrap();
+    assert!(told().contains("web: nothing is there yet: "), "{}", told());
+    let log = folder.path().join("access.log");
+    append(&log, 0..7);
+    assert!(told().contains("web: 1 files; the first 7 lines of "), "{}", told());
+    fs::write(&log, "{}\nhello\n").unwrap();
+    assert!(told().contains("2 of the first 2 lines of "), "{}", told());
+    assert!(!folder.path().join("state").exists());
+}
+
+#[test]
 fn a_taken_port_and_a_taken_state_are_told() {
     let (folder, config) = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,11 +1,59 @@
-//! `check-config`: all problems, or what would run.
+//! `check-config`: all problems, or what would run and what the sources would find now.
 
-use super::Failure;
-use crate::config::Config;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use super::{Failure, replay};
+use crate::batch::{Batch, Status};
+use crate::clock;
+use crate::config::{Config, Input, Source};
+use crate::engine;
 use crate::setup;
+
+/// How much of a log is looked at to see whether its lines fit.
+const LOOKED_AT_BYTES: u64 = 64 << 10;
 
 pub(super) fn run(config: Config) -> Result<(), Failure> {
     setup::locator(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
     println!("{}", config.summary());
+    for source in &config.sources {
+        println!("{:<10}{}: {}", "now", source.name, found(&config, source)?);
+    }
     Ok(())
+}
+
+/// What a source would find: no problem of the configuration, since logs come and go.
+fn found(config: &Config, source: &Source) -> Result<String, Failure> {
+    let Input::File { pattern } = &source.input;
+    let paths: Vec<PathBuf> = glob::glob(pattern).into_iter().flatten().flatten().collect();
+    let Some(newest) = paths.iter().max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok()) else {
+        return Ok(format!("nothing is there yet: {pattern}"));
+    };
+    let lines = match first_lines(newest) {
+        Ok(lines) => lines,
+        Err(error) => return Ok(format!("cannot read {}: {error}; is this user in its group?", newest.display())),
+    };
+    if lines.is_empty() {
+        return Ok(format!("{} files, {} is empty", paths.len(), newest.display()));
+    }
+    let mut engine = replay::engine(config, &source.format, &source.name)?;
+    let status = Status { up: true, caught_up: true, files: 1, ..Status::default() };
+    let batch = Batch { read_bytes: lines.len() as u64, lines, status, ..Batch::default() };
+    engine.step(clock::now(), engine::Input::Lines(batch));
+    let fit = engine.subjects().map(|(view, _)| (view.lines, view.malformed)).next();
+    let (all, malformed) = fit.unwrap_or_default();
+    let (newest, format) = (newest.display(), &source.format);
+    let fit = match malformed {
+        0 => format!("the first {all} lines of {newest} fit {format}"),
+        _ => format!("{malformed} of the first {all} lines of {newest} do not fit {format}"),
+    };
+    Ok(format!("{} files; {fit}", paths.len()))
+}
+
+/// Whole lines from the beginning of a log.
+fn first_lines(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    std::fs::File::open(path)?.take(LOOKED_AT_BYTES).read_to_end(&mut lines)?;
+    lines.truncate(memchr::memrchr(b'\n', &lines).map_or(0, |end| end + 1));
+    Ok(lines)
 }
