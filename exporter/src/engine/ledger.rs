@@ -242,11 +242,15 @@ impl Ledger {
             return;
         }
         if samples.kept.len() >= MAX_SAMPLES {
-            // A class that has no sample yet takes the place of the oldest of those that have several.
-            let is_known = samples.kept.iter().any(|sample| sample.class == attack.class);
-            let several = |sample: &Sample| samples.kept.iter().filter(|other| other.class == sample.class).count() > 1;
-            let oldest = (0..samples.kept.len()).filter(|&place| several(&samples.kept[place])).min_by_key(|&place| samples.kept[place].at);
-            let Some(place) = oldest.filter(|_| !is_known) else { return };
+            // A class that has no sample yet takes the place of the oldest of those that have several, else of a less important one.
+            if samples.kept.iter().any(|sample| sample.class == attack.class) {
+                return;
+            }
+            let several = |class| samples.kept.iter().filter(|other| other.class == class).count() > 1;
+            let repeated = samples.kept.iter().enumerate().filter(|(_, sample)| several(sample.class)).min_by_key(|(_, sample)| sample.at);
+            let lesser =
+                || samples.kept.iter().enumerate().max_by_key(|(_, sample)| sample.class).filter(|(_, one)| one.class > attack.class);
+            let Some((place, _)) = repeated.or_else(lesser) else { return };
             samples.kept.remove(place);
         }
         samples.kept.push(Sample {

