@@ -14,7 +14,7 @@ mod panels;
 mod secrets;
 mod with_query;
 
-pub(super) use with_query::QUERY_RULES;
+pub(super) use with_query::{QUERY_RULES, QueryRule};
 
 /// Where in a path a needle must stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

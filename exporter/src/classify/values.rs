@@ -6,7 +6,7 @@ use crate::event::AttackClass;
 
 use super::automaton::{Case, automaton};
 use super::normalise::{self, MAX_BYTES};
-use super::paths::QUERY_RULES;
+use super::paths::{QUERY_RULES, QueryRule};
 use super::rules::{Found, Place, Rule, rule, stronger};
 use super::signatures::{Expression, Signatures};
 use super::{files, jndi, queries, remote, script, shell, sql};
@@ -82,7 +82,8 @@ impl Values {
         let hyphen = query.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"%AD")) || decoded.starts_with(b"\xAD");
         normalise::value(&mut decoded, &mut self.spare, true);
         let has = |text: &[u8], needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
-        let rule = QUERY_RULES.iter().find(|one| has(path, one.path) && has(&decoded, one.query)).map(|one| &one.rule);
+        let fits = |one: &&QueryRule| has(path, one.path) && one.queries.iter().any(|query| has(&decoded, query));
+        let rule = QUERY_RULES.iter().find(fits).map(|one| &one.rule);
         self.query = decoded;
         stronger(stronger(found, rule.map(|rule| rule.at(Place::Parameter))), hyphen.then(|| SOFT_HYPHEN.at(Place::Parameter)))
     }

@@ -9,6 +9,7 @@ use crate::clock;
 use crate::config::{Config, Input, Source};
 use crate::engine;
 use crate::setup;
+use crate::sources::lines;
 
 /// How much of a log is looked at to see whether its lines fit.
 const LOOKED_AT_BYTES: u64 = 64 << 10;
@@ -54,6 +55,6 @@ fn found(config: &Config, source: &Source) -> Result<String, Failure> {
 fn first_lines(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut lines = Vec::new();
     std::fs::File::open(path)?.take(LOOKED_AT_BYTES).read_to_end(&mut lines)?;
-    lines.truncate(memchr::memrchr(b'\n', &lines).map_or(0, |end| end + 1));
+    lines.truncate(lines::whole(&lines));
     Ok(lines)
 }

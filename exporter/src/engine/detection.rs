@@ -448,7 +448,8 @@ fn reasons() -> impl Iterator<Item = &'static str> {
     Reason::LABELS.into_iter()
 }
 
-/// Of all the pieces, one behind the other. Stays the same over restarts; whoever makes two meet hides the second one of his own deeds.
+/// Of all the pieces, one behind the other. Stays the same over restarts, and for one version of the library: with another, known deeds are
+/// new once. Whoever makes two meet hides the second one of his own deeds.
 fn hash(pieces: &[&[u8]]) -> u64 {
     use std::hash::{BuildHasher, Hasher};
     let mut hasher = foldhash::quality::FixedState::default().build_hasher();
