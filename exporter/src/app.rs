@@ -25,8 +25,10 @@ use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
 use crate::snapshot::Write;
 use lookups::Lookups;
+use probes::Probing;
 
 mod lookups;
+mod probes;
 
 use crate::sources::file::FileSource;
 use crate::sources::reader;
@@ -45,7 +47,7 @@ pub fn run(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        .max_blocking_threads(4)
+        .max_blocking_threads(8)
         .thread_keep_alive(Duration::from_secs(60))
         .build()
         .context("start the runtime")?;
@@ -61,7 +63,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
+    let Parts { engine, files, probes } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
     }
@@ -82,11 +84,13 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         committing: None,
         findings: Default::default(),
         lookups: Lookups::new(&config),
+        probing: Probing::start(probes),
         asked: HashMap::new(),
         next_token: 0,
     };
     desk.work(inbox, questions, stop_reader).await?;
 
+    desk.probing.stop().await;
     stop_server.send_replace(true);
     drop(tokio::time::timeout(STOP_WITHIN, server).await);
     drop(reader);
@@ -111,6 +115,7 @@ struct Desk {
     /// Found since the last commit began, and before it: people hear of a finding when it is saved, so that none is told twice.
     findings: [Vec<Finding>; 2],
     lookups: Lookups,
+    probing: Probing,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -168,6 +173,7 @@ impl Desk {
                     None => anyhow::bail!("the reading thread ended unexpectedly"),
                 },
                 input = self.lookups.next() => input,
+                report = self.probing.next() => Input::Probed(report),
                 _ = tick.tick() => Input::Tick,
             };
             for action in self.engine.step(clock::now(), input) {

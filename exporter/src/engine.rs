@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use crate::batch::{Batch, Bookmark};
 use crate::event::Timestamp;
-use crate::finding::Finding;
+use crate::finding::{Finding, Found};
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
 use crate::policy::good_bots::Bot;
 use crate::policy::never_ban::Surroundings;
 use crate::privacy::{Privacy, Seal};
+use crate::sample::Report;
 use crate::snapshot::{Section, Unchanged, Write, json};
 use crate::subject::{Client, TrustedProxies};
 
@@ -24,14 +25,16 @@ mod detection;
 mod findings;
 mod ledger;
 mod machine;
+pub mod probes;
 mod queries;
 mod recorder;
 mod source;
 mod views;
 
-use detection::Detection;
 pub use detection::Setup as DetectionSetup;
+use detection::{By as ByWhom, Context, Detection};
 pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
+use probes::Probes;
 pub use queries::{By, Filter, Query, Window};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
@@ -54,6 +57,8 @@ pub struct Setup {
     pub privacy: Arc<Privacy>,
     /// What looks for attackers.
     pub detection: DetectionSetup,
+    /// What is kept of the probes.
+    pub probes: Vec<Box<dyn probes::Subject>>,
     /// Version and revision of the build.
     pub build: [&'static str; 2],
     /// What was saved.
@@ -83,6 +88,8 @@ pub enum Input {
         /// How long it took.
         took: Duration,
     },
+    /// What a probe saw.
+    Probed(Report),
     /// What this machine is connected to now.
     Surroundings(Surroundings),
     /// The answer to [`Action::Verify`].
@@ -166,6 +173,7 @@ pub enum Action {
 pub struct Engine {
     sources: Vec<Source>,
     shared: Shared,
+    probes: Probes,
     seal: Option<Seal>,
     build: [&'static str; 2],
     /// Until a commit has succeeded.
@@ -188,6 +196,17 @@ struct Shared {
     detection: Detection,
 }
 
+impl Shared {
+    /// Tells what a probe led to.
+    fn tell(&mut self, now: Timestamp, probe: &'static str, found: Vec<Found>, actions: &mut Vec<Action>) {
+        let Self { proxies, privacy, own, detection } = self;
+        let mut context = Context { now, source: probe, proxies, privacy, own, actions };
+        for found in found {
+            detection.tell(&mut context, found, ByWhom::default());
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Readiness {
     /// Some source has not read all that was there at the start.
@@ -201,7 +220,7 @@ enum Readiness {
 impl Engine {
     /// Takes up what was saved.
     pub fn new(setup: Setup) -> Self {
-        let Setup { sources, proxies, privacy, detection, build, saved, set_aside, first_writes } = setup;
+        let Setup { sources, proxies, privacy, detection, probes, build, saved, set_aside, first_writes } = setup;
         let mut own = Own::new(&crate::detectors::NAMES);
         let counters = json(saved.get(OWN_SECTION));
         own.load(&counters);
@@ -215,6 +234,7 @@ impl Engine {
             // What another salt sealed is as good as not there.
             sealed.for_each(|(section, parts)| *parts = parts.iter().filter_map(|part| seal.open(section, part)).collect());
         }
+        let probes = Probes::new(probes, &saved, &counters);
         let mut detection = Detection::new(detection, &saved, &counters);
         let sources: Vec<Source> = sources.into_iter().map(|setup| Source::new(setup, &saved)).collect();
         for source in &sources {
@@ -223,6 +243,7 @@ impl Engine {
         Self {
             sources,
             shared: Shared { proxies, privacy, own, detection },
+            probes,
             seal,
             build,
             first_writes,
@@ -248,6 +269,11 @@ impl Engine {
             Input::Tick => self.tick(now, &mut actions),
             Input::Ask(token, ask) => self.ask(now, token, ask, &mut actions),
             Input::Committed { ok, took } => self.committed(now, ok, took, &mut actions),
+            Input::Probed(report) => {
+                let probe = report.probe;
+                let found = self.probes.take(now, report);
+                self.shared.tell(now, probe, found, &mut actions);
+            }
             Input::Surroundings(seen) => self.shared.detection.never_ban.look_around(seen, now),
             Input::Verified { client, bot, proven } => {
                 let never_ban = &mut self.shared.detection.never_ban;
@@ -282,6 +308,9 @@ impl Engine {
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         for source in &mut self.sources {
             source.tick(now, &mut self.shared, actions);
+        }
+        for (probe, found) in self.probes.on_tick(now) {
+            self.shared.tell(now, probe, found, actions);
         }
         self.shared.detection.on_tick(now);
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
@@ -319,6 +348,7 @@ impl Engine {
             self.unchanged.forget();
             self.sources.iter_mut().for_each(Source::save_all_again);
             self.shared.detection.save_all_again();
+            self.probes.save_all_again();
         }
         if self.ready == Readiness::Saving {
             self.ready = Readiness::Ready;
@@ -338,8 +368,10 @@ impl Engine {
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
         let Shared { own, detection, privacy, .. } = &mut self.shared;
         writes.extend(detection.save(privacy));
+        writes.extend(self.probes.save());
         let mut counters = own.save();
         detection.save_counters(&mut counters);
+        self.probes.save_counters(&mut counters);
         writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), counters.to_string().into_bytes()));
         if let Some(seal) = &self.seal {
             writes = writes.into_iter().filter_map(|write| sealed(seal, write)).collect();
@@ -354,6 +386,7 @@ impl Engine {
         let mut page = Page::default();
         page.info(&names::BUILD_INFO, &self.build);
         let mut tables: Vec<Table> = self.shared.detection.tables();
+        tables.extend(self.probes.tables());
         let mut overflows = 0;
         for source in &self.sources {
             source.show(now, &mut page);
@@ -372,6 +405,7 @@ impl Engine {
         page.counter(&names::LABEL_OVERFLOW, &[names::HTTP_REQUESTS.name], overflows);
         Own::show_tables(&tables, &mut page);
         self.shared.detection.show(now, &self.shared.privacy, &mut page);
+        self.probes.show(now, &mut page);
         self.shared.own.show(&mut page);
         page.gauge(&names::ENGINE_INBOX, &[], inbox as f64);
         page

@@ -50,13 +50,15 @@ pub struct Found {
     pub evidence: Vec<String>,
 }
 
-/// Who did it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who did it, or what it happened to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum About {
     /// One client.
     Client(Client),
     /// Several clients of one network.
     Network(Network),
+    /// A thing of this machine, as a sentence begins with it: `Container web`. May hold a name from elsewhere, which is scrubbed.
+    Thing(String),
 }
 
 /// Something that a person should know. Its texts are scrubbed and its client is shown as configured.

@@ -11,7 +11,7 @@
 //! # The rooms
 //!
 //! Pure, without I/O, clock or async: [`event`], [`batch`], [`subject`] (who it is about), [`privacy`] (the only place that sees a phone
-//! number), [`finding`], [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
+//! number), [`finding`], [`sample`] (what probes saw), [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
 //! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`clock`]
@@ -39,6 +39,7 @@ pub mod metrics;
 pub mod policy;
 pub mod privacy;
 pub mod probes;
+pub mod sample;
 pub mod setup;
 pub mod snapshot;
 pub mod sources;

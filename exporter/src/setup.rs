@@ -19,10 +19,13 @@ use crate::formats::{self, Format, Kind, Options};
 use crate::http;
 use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
+use crate::probes::Planned;
 use crate::snapshot::{Section, Write};
 use crate::sources::file::FileSource;
 use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
+
+mod probes;
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
 pub const BUILD: [&str; 2] = [
@@ -39,6 +42,8 @@ pub struct Parts {
     pub engine: Engine,
     /// The file sources, in the order of the configuration.
     pub files: Vec<FileSource>,
+    /// The probes.
+    pub probes: Vec<Planned>,
 }
 
 /// Builds what runs.
@@ -52,13 +57,15 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let sources = config.sources.iter().map(|source| self::source(config, source, &privacy)).collect::<Result<_, _>>();
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
-    let engine = Engine::new(Setup { sources, proxies, privacy, detection, build: BUILD, saved, set_aside, first_writes });
+    let probes::Probes { subjects, planned } = probes::probes(&config.probes)?;
+    let engine =
+        Engine::new(Setup { sources, proxies, privacy, detection, probes: subjects, build: BUILD, saved, set_aside, first_writes });
     let files = config.sources.iter().enumerate();
     let files = files.map(|(index, source)| {
         let (pattern, bookmarks) = engine.bookmarks(index);
         FileSource::new(index, file(source), Saved { pattern, bookmarks })
     });
-    Ok(Parts { files: files.collect(), engine })
+    Ok(Parts { files: files.collect(), engine, probes: planned })
 }
 
 fn file(source: &config::Source) -> sources::Config {

@@ -45,13 +45,14 @@ const fn apart(room: Room, shared: &'static [&'static str]) -> Room {
 
 /// The engine sees all of the core.
 const CORE: &[&str] =
-    &["batch", "classify", "detectors", "event", "finding", "formats", "metrics", "policy", "privacy", "snapshot", "subject"];
+    &["batch", "classify", "detectors", "event", "finding", "formats", "metrics", "policy", "privacy", "sample", "snapshot", "subject"];
 
 const ROOMS: &[Room] = &[
     pure("event", &["privacy"], &["jiff", "memchr", "serde"]),
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),
+    pure("sample", &["event", "subject"], &["serde"]),
     pure("snapshot", &[], &["serde_json"]),
     pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
     apart(
@@ -60,11 +61,19 @@ const ROOMS: &[Room] = &[
     ),
     pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax"]),
     apart(
-        pure("detectors", &["event", "finding", "privacy", "snapshot", "subject"], &["foldhash", "lru", "serde", "serde_json", "sha2"]),
+        pure(
+            "detectors",
+            &["event", "finding", "privacy", "sample", "snapshot", "subject"],
+            &["foldhash", "lru", "serde", "serde_json", "sha2"],
+        ),
         &["suspects", "window"],
     ),
-    pure("policy", &["event", "finding", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
-    pure("metrics", &["batch", "event", "finding"], &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"]),
+    pure("policy", &["event", "finding", "sample", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
+    pure(
+        "metrics",
+        &["batch", "event", "finding", "sample"],
+        &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"],
+    ),
     pure("engine", CORE, &["foldhash", "lru", "serde", "serde_json"]),
     pure("workload", &["event"], &[]),
     // The edge.
@@ -93,12 +102,43 @@ const ROOMS: &[Room] = &[
     edge(
         "sources",
         &["batch", "clock", "event"],
-        &["bollard", "flate2", "foldhash", "glob", "inotify", "memchr", "rustix", "serde", "thiserror", "tokio", "tracing", "zstd"],
+        &[
+            "bollard",
+            "flate2",
+            "foldhash",
+            "futures_util",
+            "glob",
+            "inotify",
+            "memchr",
+            "rustix",
+            "sdjournal",
+            "serde",
+            "thiserror",
+            "tokio",
+            "tracing",
+            "zstd",
+        ],
     ),
     edge(
         "probes",
-        &["clock", "event", "policy"],
-        &["bollard", "procfs", "rustix", "serde", "serde_json", "sysinfo", "thiserror", "tiberius", "tokio", "tracing"],
+        &["clock", "event", "policy", "sample", "subject"],
+        &[
+            "bollard",
+            "futures_util",
+            "inotify",
+            "ipnet",
+            "netlink_sys",
+            "procfs",
+            "reqwest",
+            "rustix",
+            "serde",
+            "serde_json",
+            "sha2",
+            "thiserror",
+            "tiberius",
+            "tokio",
+            "tracing",
+        ],
     ),
     edge(
         "enrichers",
@@ -165,7 +205,7 @@ const IMPURE: &[&str] = &[
 const SPAWNERS: &[&str] = &["app.rs", "app/", "cli/demo.rs", "http/serve.rs"];
 
 /// Who starts processes.
-const STARTERS: &[&str] = &["sources/journal.rs", "enforcers/nft.rs"];
+const STARTERS: &[&str] = &["sources/journal.rs", "probes/udp_ports/nft.rs", "enforcers/nft.rs"];
 
 /// What only one place may do: beginnings of paths, and who may.
 const ONLY: &[(&str, &[&str])] = &[

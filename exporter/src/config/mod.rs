@@ -18,6 +18,7 @@ mod lists;
 mod load;
 mod nearest;
 mod parse;
+mod probes;
 mod problem;
 mod reader;
 pub mod reference;
@@ -56,6 +57,8 @@ pub struct Config {
     pub formats: Formats,
     /// What looks at the events.
     pub detectors: Detectors,
+    /// What is found out about this machine besides its logs.
+    pub probes: Probes,
     /// What is looked up about clients.
     pub enrichers: Enrichers,
     /// What becomes of a finding.
@@ -242,6 +245,23 @@ pub struct Enumeration {
 pub struct Detector<T> {
     /// Whether it runs.
     pub enabled: bool,
+    /// Its settings.
+    pub config: T,
+}
+
+/// What is found out about this machine besides its logs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probes {}
+
+/// A probe: when it looks, and its own settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe<T> {
+    /// Whether it runs.
+    pub enabled: bool,
+    /// From one look to the next.
+    pub interval_secs: u64,
+    /// How long a look may take.
+    pub timeout_secs: u64,
     /// Its settings.
     pub config: T,
 }

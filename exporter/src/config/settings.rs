@@ -37,6 +37,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     });
     sources::check_formats(root.reader, &mut sources, &formats.custom);
     let detectors = root.section("detectors", "What looks at the events.", detectors);
+    let probes = super::probes::read(root);
     let enrichers = root.section("enrichers", "What is looked up about clients.", |enrichers| Enrichers {
         geoip: enrichers.section("geoip", "Country and autonomous system of an address, from databases on this machine.", geoip),
     });
@@ -59,6 +60,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         sources: sources.into_iter().map(|(_, source)| source).collect(),
         formats,
         detectors,
+        probes,
         enrichers,
         policy,
         log,

@@ -2,6 +2,7 @@
 //! told of.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Action;
@@ -36,6 +37,8 @@ const ATTACKS: &str = "attacks";
 const TOP_CLIENTS: usize = 20;
 /// The longest fact of a finding, in characters.
 const EVIDENCE_CHARS: usize = 300;
+/// The longest name of a thing in a finding, in characters.
+const THING_CHARS: usize = 120;
 
 /// What detection is built from.
 pub struct Setup {
@@ -307,6 +310,7 @@ impl Detection {
         let one = match found.about {
             About::Client(client) => Some(client),
             About::Network(_) => Client::parse(by.address),
+            About::Thing(_) => None,
         };
         if let Some(client) = one {
             if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
@@ -320,12 +324,11 @@ impl Detection {
                 return false;
             }
         }
-        let (address, client) = match found.about {
-            About::Client(client) => (client.address(), shown(client, context.privacy)),
-            About::Network(network) => (network.address(), network.to_string()),
+        let (client, country, who) = match &found.about {
+            About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
+            About::Network(network) => self.placed(network.address(), network.to_string()),
+            About::Thing(thing) => (None, None, context.privacy.scrub_to(thing.as_bytes(), THING_CHARS)),
         };
-        let location = self.locate.locate(address);
-        let country = location.country_or_unknown();
         let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
         let finding = Finding {
             id: 0,
@@ -333,13 +336,20 @@ impl Detection {
             detector: found.detector.to_owned(),
             severity: found.severity,
             source: context.source.to_owned(),
-            summary: format!("{client} ({country}) {}.", found.summary),
-            client: Some(client),
-            country: Some(country.to_owned()),
+            summary: format!("{who} {}.", found.summary),
+            client,
+            country,
             evidence: found.evidence.iter().map(scrub).collect(),
         };
         self.findings.add(finding, context.own, context.actions);
         true
+    }
+
+    /// A client, its country, and both as a sentence begins with them.
+    fn placed(&self, address: IpAddr, client: String) -> (Option<String>, Option<String>, String) {
+        let country = self.locate.locate(address).country_or_unknown().to_owned();
+        let who = format!("{client} ({country})");
+        (Some(client), Some(country), who)
     }
 
     /// Where a client is: by the log's own word if it has one, else by the database, which is asked once.

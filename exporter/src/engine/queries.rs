@@ -34,6 +34,8 @@ pub enum Query {
     Watchlist(Window),
     /// What was found, newest first.
     Findings(Window),
+    /// How the probes stand.
+    Probes,
     /// Take this client off the watchlist.
     Forgive(String),
 }
@@ -133,6 +135,7 @@ impl Engine {
                 window.page("watchlist", watched.into_iter(), shown)
             }
             Query::Findings(window) => window.page("findings", detection.findings.recent(), |finding| finding),
+            Query::Probes => self.probes.view(),
             Query::Forgive(_) => return None,
         })
     }

@@ -24,6 +24,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
         proxies: TrustedProxies::default(),
         privacy,
         detection: detection(),
+        probes: Vec::new(),
         build: ["0", "0"],
         saved,
         set_aside: false,

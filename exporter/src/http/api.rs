@@ -14,6 +14,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
     let known: &[&str] = match path {
         "clients" | "watchlist" | "findings" => &["limit", "offset"],
         "attacks" => &["limit", "offset", "class", "site", "source", "country", "client", "by"],
+        "probes" => &[],
         _ if path.strip_prefix("clients/").is_some_and(|id| !id.is_empty()) => &[],
         _ => return None,
     };
@@ -23,6 +24,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "clients" => Query::Clients(window),
             "watchlist" => Query::Watchlist(window),
             "findings" => Query::Findings(window),
+            "probes" => Query::Probes,
             "attacks" => match parameters.get("by").as_deref() {
                 None => Query::Attacks(window, parameters.filter()),
                 Some("site") => Query::AttacksBy(By::Site),

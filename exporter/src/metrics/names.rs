@@ -143,6 +143,11 @@ metrics! {
     PLAYER_RETURNS = counter("hostwarden_player_returns_total", &["server"],
         "Players who came and had been here before, as far back as the table players reaches.");
 
+    PROBE_SUCCESS = gauge("hostwarden_probe_success", &["probe"], "Whether the probe's last poll succeeded (1) or not (0).");
+    PROBE_LAST_SUCCESS = gauge("hostwarden_probe_last_success_timestamp_seconds", &["probe"],
+        "When the probe's last successful poll ended; absent before the first one.");
+    PROBE_DURATION = gauge("hostwarden_probe_duration_seconds", &["probe"], "Time taken by the probe's last poll.");
+
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");

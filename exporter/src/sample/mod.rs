@@ -1,0 +1,28 @@
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+//! What the probes saw: plain owned data, one file per probe. A probe tells what is; what to make of it is for the engine.
+
+use std::time::Duration;
+
+/// What one probe handed in at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The probe's name, as in labels.
+    pub probe: &'static str,
+    /// How its poll went; `None`: it saw something between two polls.
+    pub polled: Option<Polled>,
+    /// What it saw. May hold something even if the poll failed in part.
+    pub samples: Vec<Sample>,
+}
+
+/// How a poll went.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Polled {
+    /// How long it took.
+    pub took: Duration,
+    /// Why it failed, for people: thing, what and cause. `None`: it did not.
+    pub problem: Option<String>,
+}
+
+/// What a probe saw.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Sample {}
