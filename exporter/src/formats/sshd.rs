@@ -1,4 +1,4 @@
-//! sshd's log, of every OpenSSH since the first: from syslog, the journal, or standard error (`-e`, as in containers).
+//! sshd's log, of every OpenSSH since the first, and Dropbear's: from syslog, the journal, or standard error (`-e`, as in containers).
 //!
 //! Behind a syslog head a message is sshd's only if the head says so. Without heads anybody's words may look like a message, since a user
 //! name with a line break is written as it is: the rest of such a name is left out as far as it can be told, but a log without heads is
@@ -17,8 +17,8 @@ use message::{Read, Said, Step};
 mod attempts;
 mod message;
 
-/// The programs that sshd has been: one, and since OpenSSH 9.8 and 10.0 three.
-const PROGRAMS: [&[u8]; 3] = [b"sshd", b"sshd-session", b"sshd-auth"];
+/// The programs that sshd has been: one, and since OpenSSH 9.8 and 10.0 three. Small machines run Dropbear in its place.
+const PROGRAMS: [&[u8]; 4] = [b"sshd", b"sshd-session", b"sshd-auth", b"dropbear"];
 /// sshd cuts its messages here (`MSGBUFSIZ`, log.c): so far the rest of a broken one can reach, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024;
 /// Shorter than any message with an address in it: what may follow a longer beginning is not worth waiting for, in bytes.

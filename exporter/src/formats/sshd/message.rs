@@ -5,6 +5,8 @@
 
 use crate::event::SshOutcome;
 
+mod dropbear;
+
 /// What a message tells.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Read<'a> {
@@ -60,7 +62,7 @@ pub(super) fn read(message: &[u8]) -> Read<'_> {
         b"User" => not_allowed(rest),
         b"ROOT" => behind(rest, b"LOGIN REFUSED FROM ", |rest| address(rest, Step::Refused, SshOutcome::Failed).named(b"root")),
         b"PAM:" => pam(rest),
-        b"PAM" => pam_module(rest),
+        b"PAM" => pam_module(rest).or_else(|| dropbear::read(rest)),
         b"maximum" => behind(rest, b"authentication attempts exceeded for ", |rest| named(rest, b" from", Step::Exceeded)),
         b"Connection" => behind(rest, b"closed by ", who).or_else(|| behind(rest, b"reset by ", who)),
         b"Disconnected" => behind(rest, b"from ", who),
@@ -71,8 +73,10 @@ pub(super) fn read(message: &[u8]) -> Read<'_> {
         b"Unable" => behind(rest, b"to negotiate with ", other),
         b"banner" => behind(rest, b"exchange: Connection from ", other),
         b"ssh_dispatch_run_fatal:" => behind(rest, b"Connection from ", other),
-        b"Bad" => behind(rest, b"protocol version identification '", from_the_right),
-        b"Magic" => behind(rest, b"value check failed", from_the_right),
+        b"Bad" => behind(rest, b"protocol version identification '", from_the_right).or_else(|| dropbear::bad_password(rest)),
+        // The secret of an obfuscated handshake was wrong: nobody got as far as a name.
+        b"Magic" => behind(rest, b"value check failed", |rest| failed_handshake(from_the_right(rest))),
+        b"Login" | b"Password" | b"Pubkey" | b"Exit" => dropbear::read(message),
         b"refused" => behind(rest, b"connect from ", in_parentheses),
         b"drop" => behind(rest, b"connection #", dropped),
         b"srclimit_penalise:" => penalised(rest),
@@ -240,6 +244,13 @@ fn from_the_right(rest: &[u8]) -> Read<'_> {
     match tail(rest).filter(|tail| tail.before.ends_with(b" from")) {
         Some(tail) => said(Step::None, SshOutcome::Other, b"", tail),
         None => Read::Nothing,
+    }
+}
+
+fn failed_handshake(read: Read<'_>) -> Read<'_> {
+    match read {
+        Read::Said(said) => Read::Said(Said { step: Step::Failed, outcome: SshOutcome::Failed, ..said }),
+        other => other,
     }
 }
 
