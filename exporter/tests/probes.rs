@@ -6,17 +6,30 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostwarden::config;
-use hostwarden::engine::probes::Subject;
+use hostwarden::engine::probes::{self as subjects, Subject};
 use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
+use hostwarden::sample::files::{FileState, Files, WatchedFile};
 use hostwarden::sample::{Polled, Report, Sample};
 use hostwarden::setup;
 use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
-    vec![(Box::new(Blind), Vec::new())]
+    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::integrity::Integrity>::default(), integrity())]
+}
+
+/// The baseline, and a change.
+fn integrity() -> Vec<Sample> {
+    let look = |sha256: Option<&str>| {
+        let state = FileState { sha256: sha256.map(str::to_owned), bytes: 7, uid: 0, gid: 0, mode: 0o600 };
+        let shadow = WatchedFile { path: "/etc/shadow".to_owned(), state: FileState { sha256: None, ..state.clone() }, explanation: None };
+        let keys = WatchedFile { path: "/root/.ssh/authorized_keys".to_owned(), state, explanation: None };
+        let patterns = vec!["/etc/*".to_owned()];
+        Sample::Files(Files { patterns, files: vec![shadow, keys], complete: true, ..Files::default() })
+    };
+    vec![look(Some("a")), look(Some("b"))]
 }
 
 /// A probe that sees nothing and fails.

@@ -97,7 +97,7 @@ const ROOMS: &[Room] = &[
             "sources",
             "subject",
         ],
-        &["glob", "ipnet", "jiff", "memchr", "regex", "serde", "serde_json", "thiserror", "toml"],
+        &["glob", "ipnet", "md5", "jiff", "memchr", "regex", "serde", "serde_json", "thiserror", "toml"],
     ),
     edge(
         "sources",
@@ -107,6 +107,7 @@ const ROOMS: &[Room] = &[
             "flate2",
             "foldhash",
             "futures_util",
+            "glob",
             "glob",
             "inotify",
             "memchr",
@@ -125,8 +126,10 @@ const ROOMS: &[Room] = &[
         &[
             "bollard",
             "futures_util",
+            "glob",
             "inotify",
             "ipnet",
+            "md5",
             "netlink_sys",
             "procfs",
             "reqwest",
@@ -205,7 +208,7 @@ const IMPURE: &[&str] = &[
 const SPAWNERS: &[&str] = &["app.rs", "app/", "cli/demo.rs", "http/serve.rs"];
 
 /// Who starts processes.
-const STARTERS: &[&str] = &["sources/journal.rs", "probes/udp_ports/nft.rs", "enforcers/nft.rs"];
+const STARTERS: &[&str] = &["sources/journal.rs", "probes/integrity/rpm.rs", "probes/udp_ports/nft.rs", "enforcers/nft.rs"];
 
 /// What only one place may do: beginnings of paths, and who may.
 const ONLY: &[(&str, &[&str])] = &[

@@ -2,9 +2,10 @@
 //! nobody.
 
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
@@ -55,12 +56,16 @@ impl Probing {
 
 async fn run(planned: Planned, reports: mpsc::Sender<Report>, mut stops: watch::Receiver<bool>) {
     let Planned { mut probe, interval, timeout } = planned;
-    let watching = probe.watch(Outlet::new(probe.name(), reports.clone()));
+    let soon = Arc::new(Notify::new());
+    let watching = probe.watch(Outlet::new(probe.name(), reports.clone(), Arc::clone(&soon)));
     let polling = async {
         let mut health = Health::default();
         let mut next = clock::stopwatch() + spread(interval).min(Duration::from_secs(1));
         loop {
-            tokio::time::sleep_until(next.into()).await;
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {}
+                () = soon.notified() => {}
+            }
             next = clock::stopwatch() + interval + spread(interval);
             let report = poll(&mut *probe, timeout).await;
             health.note(&report);

@@ -251,7 +251,17 @@ pub struct Detector<T> {
 
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Probes {}
+pub struct Probes {
+    /// Watches files for changes.
+    pub integrity: Probe<Integrity>,
+}
+
+/// Watches files for changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Integrity {
+    /// Paths and patterns, as the host knows them; empty: the defaults.
+    pub paths: Vec<String>,
+}
 
 /// A probe: when it looks, and its own settings.
 #[derive(Clone, Debug, PartialEq)]

@@ -104,14 +104,21 @@ pub(super) fn label_name(text: &str) -> Result<String, Wrong> {
 
 /// An absolute path or glob of files.
 pub(super) fn file_pattern(text: &str) -> Result<String, Wrong> {
-    let path = absolute(text)?;
-    if let Err(error) = glob::Pattern::new(text) {
-        let (what, remedy) = (format!("is no pattern: {}", error.msg), "write for example \"/var/log/nginx/*access.log\"");
-        return Err(wrong(text, &what, remedy));
-    }
+    any_pattern(text)?;
+    let path = Path::new(text);
     let is_directory = text.ends_with('/') || text.ends_with("/.") || text.ends_with("/..");
     if is_directory || path.is_dir() {
         return Err(wrong(text, "is a directory", format!("write for example \"{}/*.log\"", text.trim_end_matches(['/', '.']))));
+    }
+    Ok(text.to_owned())
+}
+
+/// An absolute path, or a pattern over absolute paths.
+pub(super) fn any_pattern(text: &str) -> Result<String, Wrong> {
+    absolute(text)?;
+    if let Err(error) = glob::Pattern::new(text) {
+        let (what, remedy) = (format!("is no pattern: {}", error.msg), "write for example \"/var/log/nginx/*access.log\"");
+        return Err(wrong(text, &what, remedy));
     }
     Ok(text.to_owned())
 }

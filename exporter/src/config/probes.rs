@@ -2,12 +2,14 @@
 
 use std::ops::RangeInclusive;
 
+use super::lists::ListOf;
+use super::parse::any_pattern;
 use super::section::Section;
-use super::{Probe, Probes};
+use super::{Integrity, Probe, Probes};
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |_probes| Probes {})
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes { integrity: integrity(probes) })
 }
 
 /// When a probe looks if nothing is configured, and what may be.
@@ -18,7 +20,6 @@ struct Rhythm {
 }
 
 /// Reads `[probes.NAME]`.
-#[expect(dead_code, reason = "the first probe uses it")]
 fn probe<'d, T>(
     probes: &mut Section<'_, 'd>,
     name: &'static str,
@@ -32,5 +33,15 @@ fn probe<'d, T>(
         let interval_secs = probe.number("interval_secs", rhythm.interval_secs, rhythm.intervals.clone(), doc);
         let timeout_secs = probe.number("timeout_secs", rhythm.timeout_secs, 1..=300, "How long a look may take.");
         Probe { enabled, interval_secs, timeout_secs, config: read(probe) }
+    })
+}
+
+fn integrity(probes: &mut Section<'_, '_>) -> Probe<Integrity> {
+    let rhythm = Rhythm { interval_secs: 600, intervals: 10..=86_400, timeout_secs: 60 };
+    probe(probes, "integrity", "Watches files that nobody should change unseen.", &rhythm, |integrity| {
+        let kind = ListOf { default: &[], example: &["/etc/ssh/*", "/srv/app/.env"], max: 256, is_required: false, of_numbers: false };
+        let doc = "Absolute paths, or patterns with * ? [a-z] or /**/ in them. Empty: sshd, keys, sudo, accounts, PAM, cron, systemd units, compose files.";
+        let paths = integrity.list("paths", &kind, doc, any_pattern).into_iter().map(|(pattern, _)| pattern).collect();
+        Integrity { paths }
     })
 }

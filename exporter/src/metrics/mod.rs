@@ -8,6 +8,7 @@ pub mod firewall;
 pub mod histogram;
 pub mod hour_window;
 pub mod http;
+pub mod integrity;
 pub mod names;
 pub mod own;
 pub mod page;

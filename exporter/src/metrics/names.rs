@@ -148,6 +148,12 @@ metrics! {
         "When the probe's last successful poll ended; absent before the first one.");
     PROBE_DURATION = gauge("hostwarden_probe_duration_seconds", &["probe"], "Time taken by the probe's last poll.");
 
+    INTEGRITY_CHANGES = counter("hostwarden_integrity_changes_total", &["explained"],
+        "Changes of watched files; explained are those of the package manager.");
+    INTEGRITY_FILES = gauge("hostwarden_integrity_files", &[], "Watched files that are there.");
+    INTEGRITY_UNREADABLE_FILES = gauge("hostwarden_integrity_unreadable_files", &[],
+        "Watched files that the exporter may not read: of these only size, owner and mode are watched.");
+
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");

@@ -6,12 +6,14 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::sample::{Report, Sample};
 
+pub mod integrity;
 pub mod surroundings;
 
 /// One probe.
@@ -87,12 +89,18 @@ impl Error {
 pub struct Outlet {
     probe: &'static str,
     reports: mpsc::Sender<Report>,
+    soon: Arc<Notify>,
 }
 
 impl Outlet {
-    /// For this probe.
-    pub fn new(probe: &'static str, reports: mpsc::Sender<Report>) -> Self {
-        Self { probe, reports }
+    /// For this probe; `soon` wakes who polls it.
+    pub fn new(probe: &'static str, reports: mpsc::Sender<Report>, soon: Arc<Notify>) -> Self {
+        Self { probe, reports, soon }
+    }
+
+    /// Asks for the next poll now.
+    pub fn poll_soon(&self) {
+        self.soon.notify_one();
     }
 
     /// Hands in what was seen; waits for room. `false`: nobody takes it any more.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{self, Probe as Settings};
-use crate::engine::probes::Subject;
+use crate::engine::probes::{Subject, integrity as subjects};
+use crate::probes::integrity::{self, Integrity};
 use crate::probes::{Planned, Probe};
 
 /// What runs.
@@ -20,13 +21,20 @@ pub(super) struct Probes {
 /// # Errors
 ///
 /// Why one cannot be built.
-pub(super) fn probes(_config: &config::Probes) -> anyhow::Result<Probes> {
-    Ok(Probes::default())
+pub(super) fn probes(config: &config::Probes) -> anyhow::Result<Probes> {
+    let mut probes = Probes::default();
+    probes.add(&config.integrity, |settings| Ok((Box::new(Integrity::new(integrity(settings))), Box::<subjects::Integrity>::default())))?;
+    Ok(probes)
+}
+
+fn integrity(settings: &config::Integrity) -> integrity::Config {
+    let defaults = || integrity::DEFAULT_PATHS.map(str::to_owned).to_vec();
+    let paths = if settings.paths.is_empty() { defaults() } else { settings.paths.clone() };
+    integrity::Config { paths, root: "/".into() }
 }
 
 impl Probes {
     /// Adds a probe, if it is switched on.
-    #[expect(dead_code, reason = "the first probe uses it")]
     fn add<T>(
         &mut self,
         settings: &Settings<T>,

@@ -11,6 +11,8 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+pub mod integrity;
+
 /// What is kept of one probe.
 pub trait Subject: Send {
     /// The probe's name.
