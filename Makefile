@@ -29,6 +29,8 @@ run: build
 demo: build
 	exec $(HOSTWARDEN) demo $(ARGS)
 
+# What runs says which commit it was built from.
+build: export HOSTWARDEN_REVISION ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 build: tools-build
 	cargo build --release --locked --bin hostwarden
 

@@ -1,6 +1,7 @@
 //! The read API's paths and parameters: from text to a question of the engine.
 
 use crate::engine::{By, Filter, Query, Window};
+use crate::event::AttackClass;
 
 const PREFIX: &str = "/api/v1/";
 
@@ -26,7 +27,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "findings" => Query::Findings(window),
             "probes" => Query::Probes,
             "attacks" => match parameters.get("by").as_deref() {
-                None => Query::Attacks(window, parameters.filter()),
+                None => Query::Attacks(window, parameters.filter()?),
                 Some("site") => Query::AttacksBy(By::Site),
                 Some("class") => Query::AttacksBy(By::Class),
                 Some("country") => Query::AttacksBy(By::Country),
@@ -66,14 +67,12 @@ impl Parameters {
         Ok(Window { offset: self.number("offset")?.unwrap_or(0), limit: self.number("limit")? })
     }
 
-    fn filter(&self) -> Filter {
-        Filter {
-            class: self.get("class"),
-            site: self.get("site"),
-            source: self.get("source"),
-            country: self.get("country"),
-            client: self.get("client"),
+    fn filter(&self) -> Result<Filter, String> {
+        let class = self.get("class");
+        if class.as_ref().is_some_and(|class| AttackClass::ALL.iter().all(|known| known.as_str() != class)) {
+            return Err(format!("class is one of {}", AttackClass::ALL.map(AttackClass::as_str).join(", ")));
         }
+        Ok(Filter { class, site: self.get("site"), source: self.get("source"), country: self.get("country"), client: self.get("client") })
     }
 }
 
@@ -116,6 +115,12 @@ mod tests {
             ("/api/v1/clients", "page=2", "`page` is no parameter here; known are limit, offset"),
             ("/api/v1/clients/x", "a", "no parameters are known here"),
             ("/api/v1/attacks", "by=ip", "by is site, class or country"),
+            (
+                "/api/v1/attacks",
+                "class=foo",
+                "class is one of jndi, rce_attempt, webshell, path_traversal, file_inclusion, sql_injection, xss, ssrf, config_probe, \
+                 cve_probe, scanner, login_brute, suspicious",
+            ),
         ] {
             assert_eq!(query(path, Some(parameters)), Some(Err(expected.to_owned())), "{path}?{parameters}");
         }

@@ -1,16 +1,19 @@
 //! The page at `/`: one HTML file without scripts and without anything from elsewhere. Every text in it is escaped.
 
-use std::fmt::{self, Display, Write as _};
-use std::time::Duration;
+use std::fmt::{self, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 
 use serde_json::Value;
 
 use crate::engine::{ErrorView, SourceView};
 use crate::event::Timestamp;
+use words::{Bytes, Count, Escaped, When};
+
+mod words;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -24,9 +27,10 @@ pub(super) fn content_security_policy() -> String {
 pub(super) struct Contents {
     pub(super) sources: Vec<SourceView>,
     pub(super) errors: Vec<ErrorView>,
-    /// The API's answers: lists `clients` and `findings`.
+    /// The API's answers: lists `clients`, `findings` and `probes`.
     pub(super) clients: Value,
     pub(super) findings: Value,
+    pub(super) probes: Value,
 }
 
 /// The whole page.
@@ -38,25 +42,31 @@ pub(super) fn render(contents: &Contents, now: Timestamp) -> String {
 }
 
 fn write(out: &mut String, contents: &Contents, now: Timestamp) -> fmt::Result {
-    let Contents { sources, errors, clients, findings } = contents;
+    let Contents { sources, errors, clients, findings, probes } = contents;
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <title>Hostwarden</title>\n<style>{STYLE}</style>\n</head>\n<body>\n\
-         <header>\n<h1>Hostwarden</h1>\n<p>{}</p>\n\
-         <nav><a href=\"/metrics\">Metrics</a><a href=\"/-/ready\">Readiness</a><a href=\"/-/healthy\">Health</a>\
-         <a href=\"/api/v1/sources\">Sources (JSON)</a><a href=\"/api/v1/errors\">Errors (JSON)</a>\
-         <a href=\"/api/v1/clients\">Clients (JSON)</a><a href=\"/api/v1/findings\">Findings (JSON)</a></nav>\n</header>\n<main>\n\
-         <h2>Sources</h2>\n",
-        verdict(sources)
+         <header>\n<h1>Hostwarden</h1>\n<p>{}</p>\n{}\
+         <nav><a href=\"#sources\">Sources</a><a href=\"/metrics\">Metrics</a><a href=\"/-/ready\">Readiness</a></nav>\n\
+         </header>\n<main>\n",
+        verdict(sources),
+        failing(probes),
     )?;
+    write_findings(out, findings, now)?;
+    write_clients(out, clients)?;
+    write_errors(out, errors, now)?;
+    out.push_str("<h2 id=\"sources\">Sources <a href=\"/api/v1/sources\">JSON</a></h2>\n");
     for source in sources {
         write_source(out, source, now)?;
     }
-    write_findings(out, findings, now)?;
-    write_clients(out, clients)?;
-    out.push_str("<h2>Recent errors of the bot</h2>\n");
+    write_probes(out, probes, now)?;
+    write!(out, "</main>\n<footer class=\"dim\"><p>As of {}. Reload for news.</p></footer>\n</body>\n</html>\n", When(Some(now), now))
+}
+
+fn write_errors(out: &mut String, errors: &[ErrorView], now: Timestamp) -> fmt::Result {
+    out.push_str("<h2>Recent errors of the bot <a href=\"/api/v1/errors\">JSON</a></h2>\n");
     if errors.is_empty() {
         out.push_str("<p class=\"dim\">None seen.</p>\n");
     }
@@ -71,25 +81,49 @@ fn write(out: &mut String, contents: &Contents, now: Timestamp) -> fmt::Result {
             Escaped(&error.context),
         )?;
     }
-    write!(out, "</main>\n<footer class=\"dim\"><p>As of {}. Reload for news.</p></footer>\n</body>\n</html>\n", When(Some(now), now))
+    Ok(())
+}
+
+fn write_probes(out: &mut String, probes: &Value, now: Timestamp) -> fmt::Result {
+    out.push_str("<h2>Probes <a href=\"/api/v1/probes\">JSON</a></h2>\n");
+    let probes = list(probes, "probes");
+    if probes.is_empty() {
+        return out.write_str("<p class=\"dim\">None is switched on.</p>\n");
+    }
+    for probe in probes {
+        let (class, state) = match probe["success"].as_bool() {
+            Some(true) => ("up", "up"),
+            Some(false) => ("down", "down"),
+            None => ("wait", "not looked yet"),
+        };
+        write!(out, "<article>\n<h3>{} <span class=\"{class}\">{state}</span></h3>\n", Escaped(text(probe, "probe")))?;
+        if let Some(problem) = probe["problem"].as_str() {
+            writeln!(out, "<p class=\"down\">{}</p>", Escaped(problem))?;
+        }
+        writeln!(out, "<p class=\"dim\">Last success: {}</p>\n</article>", When(instant(probe, "last_success"), now))?;
+    }
+    Ok(())
 }
 
 fn write_findings(out: &mut String, findings: &Value, now: Timestamp) -> fmt::Result {
-    out.push_str("<h2>Recent findings</h2>\n");
+    out.push_str("<h2>Recent findings <a href=\"/api/v1/findings\">JSON</a></h2>\n");
     let findings = list(findings, "findings");
     if findings.is_empty() {
         out.push_str("<p class=\"dim\">None so far.</p>\n");
     }
     for finding in findings {
         let severity = text(finding, "severity");
-        let class = if severity == "info" { "dim" } else { "down" };
-        let at = text(finding, "at").parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_secs(at.as_second()));
+        let class = match severity {
+            "info" => "dim",
+            "warning" => "wait",
+            _ => "down",
+        };
         write!(
             out,
             "<details><summary><span class=\"{class}\">{}</span> <span class=\"dim\">{} · {}</span><br><b>{}</b></summary><pre>",
             Escaped(severity),
             Escaped(text(finding, "detector")),
-            When(at, now),
+            When(instant(finding, "at"), now),
             Escaped(text(finding, "summary")),
         )?;
         for fact in list(finding, "evidence") {
@@ -101,7 +135,10 @@ fn write_findings(out: &mut String, findings: &Value, now: Timestamp) -> fmt::Re
 }
 
 fn write_clients(out: &mut String, clients: &Value) -> fmt::Result {
-    out.push_str("<h2>Most suspicious clients</h2>\n");
+    out.push_str(
+        "<h2>Most suspicious clients <a href=\"/api/v1/clients\">JSON</a> <a href=\"/api/v1/watchlist\">watchlist</a> \
+         <a href=\"/api/v1/attacks\">last attacks</a></h2>\n",
+    );
     let clients = list(clients, "clients");
     if clients.is_empty() {
         return out.write_str("<p class=\"dim\">Nobody is suspicious.</p>\n");
@@ -111,8 +148,9 @@ fn write_clients(out: &mut String, clients: &Value) -> fmt::Result {
         let kinds: Vec<String> = kinds.map(|(kind, times)| format!("{kind} {times}")).collect();
         writeln!(
             out,
-            "<article>\n<h3>{} <small>{}</small></h3>\n<dl><div><dt>Score</dt><dd>{}</dd></div><div><dt>Attacks</dt><dd>{}</dd></div>\
+            "<article>\n<h3><a href=\"/api/v1/clients/{}\">{}</a> <small>{}</small></h3>\n<dl><div><dt>Score</dt><dd>{}</dd></div><div><dt>Attacks</dt><dd>{}</dd></div>\
              <div><dt>Strikes</dt><dd>{}</dd></div></dl>\n<p class=\"dim\">{}</p>\n</article>",
+            utf8_percent_encode(text(client, "client"), NON_ALPHANUMERIC),
             Escaped(text(client, "client")),
             Escaped(text(client, "country")),
             client["score"].as_f64().unwrap_or(0.0),
@@ -130,6 +168,17 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
 
 fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value[name].as_str().unwrap_or_default()
+}
+
+fn instant(value: &Value, name: &str) -> Option<Timestamp> {
+    text(value, name).parse::<jiff::Timestamp>().ok().map(|at| Timestamp::from_secs(at.as_second()))
+}
+
+/// The probes that fail, if any do.
+fn failing(probes: &Value) -> String {
+    let failing = list(probes, "probes").iter().filter(|probe| probe["success"] == false);
+    let names: Vec<String> = failing.map(|probe| Escaped(text(probe, "probe")).to_string()).collect();
+    if names.is_empty() { String::new() } else { format!("<p><b class=\"down\">Failing probes: {}.</b></p>\n", names.join(", ")) }
 }
 
 /// The state at a glance.
@@ -173,78 +222,6 @@ fn write_source(out: &mut String, source: &SourceView, now: Timestamp) -> fmt::R
     )
 }
 
-/// Text that stays text, in HTML's content and in quoted attributes.
-struct Escaped<'a>(&'a str);
-
-impl Display for Escaped<'_> {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            match c {
-                '&' => out.write_str("&amp;"),
-                '<' => out.write_str("&lt;"),
-                '>' => out.write_str("&gt;"),
-                '"' => out.write_str("&quot;"),
-                '\'' => out.write_str("&#39;"),
-                '\0' => out.write_char('\u{fffd}'),
-                _ => out.write_char(c),
-            }?;
-        }
-        Ok(())
-    }
-}
-
-/// A time and how long ago it was.
-struct When(Option<Timestamp>, Timestamp);
-
-impl Display for When {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((at, text)) = self.0.and_then(|at| Some((at, at.to_rfc3339()?))) else { return out.write_str("never") };
-        write!(out, "<time datetime=\"{text}\">{}</time>", text.replace('T', " ").replace('Z', " UTC"))?;
-        match self.1.since(at) {
-            age if age < Duration::from_secs(1) => Ok(()),
-            age if age < Duration::from_secs(120) => write!(out, " ({} s ago)", age.as_secs()),
-            age if age < Duration::from_secs(2 * 3600) => write!(out, " ({} min ago)", age.as_secs() / 60),
-            age if age < Duration::from_secs(48 * 3600) => write!(out, " ({} h ago)", age.as_secs() / 3600),
-            age => write!(out, " ({} days ago)", age.as_secs() / 86_400),
-        }
-    }
-}
-
-/// `65 504`: thousands set apart by narrow blanks that break no line, as in SI.
-struct Count(u64);
-
-impl Display for Count {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = self.0.to_string();
-        for (place, digit) in digits.chars().enumerate() {
-            if place > 0 && (digits.len() - place).is_multiple_of(3) {
-                out.write_char('\u{202f}')?;
-            }
-            out.write_char(digit)?;
-        }
-        Ok(())
-    }
-}
-
-/// `1.4 MB`: powers of ten.
-struct Bytes(u64);
-
-impl Display for Bytes {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
-        if self.0 < 1000 {
-            return write!(out, "{} B", self.0);
-        }
-        let mut amount = self.0 as f64 / 1e3;
-        let mut unit = 0;
-        while amount >= 999.95 && unit + 1 < UNITS.len() {
-            amount /= 1e3;
-            unit += 1;
-        }
-        write!(out, "{amount:.1} {}", UNITS.get(unit).unwrap_or(&"TB"))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,7 +234,8 @@ mod tests {
     }
 
     fn render(sources: &[SourceView], now: Timestamp) -> String {
-        let contents = Contents { sources: sources.to_vec(), errors: Vec::new(), clients: Value::Null, findings: Value::Null };
+        let contents =
+            Contents { sources: sources.to_vec(), errors: Vec::new(), clients: Value::Null, findings: Value::Null, probes: Value::Null };
         super::render(&contents, now)
     }
 
@@ -270,13 +248,15 @@ mod tests {
         let findings =
             json!({ "findings": [{ "severity": nasty, "detector": nasty, "at": nasty, "summary": nasty, "evidence": [nasty] }] });
         let clients = json!({ "clients": [{ "client": nasty, "country": nasty, "kinds": { nasty: 1 } }] });
-        let page = super::render(&Contents { sources: sources.into(), errors: errors.into(), clients, findings }, NOW);
+        let probes = json!({ "probes": [{ "probe": nasty, "success": false, "problem": nasty, "last_success": nasty }] });
+        let page = super::render(&Contents { sources: sources.into(), errors: errors.into(), clients, findings, probes }, NOW);
         assert!(!page.contains("<script") && !page.contains('\0'));
-        assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 14);
+        assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 17);
     }
 
     #[test]
     fn the_page_says_how_things_stand() {
+        assert!(render(&[], NOW).contains("None is switched on."));
         assert!(render(&[], NOW).contains("No source is configured."));
         assert!(render(&[source("a"), source("b")], NOW).contains("All sources are read (2)."));
         let behind = SourceView { caught_up: false, ..source("a") };
@@ -284,22 +264,5 @@ mod tests {
         let down = SourceView { up: false, problem: Some("open /x: denied".to_owned()), ..source("b") };
         let page = render(&[behind, down], NOW);
         assert!(page.contains("1 of 2 sources cannot be read.") && page.contains("open /x: denied"));
-    }
-
-    #[test]
-    fn numbers_are_for_people() {
-        let count = |count| Count(count).to_string().replace('\u{202f}', "_");
-        assert_eq!([0, 999, 1_000, 65_504, 1_000_000].map(count), ["0", "999", "1_000", "65_504", "1_000_000"]);
-        let bytes = |bytes| Bytes(bytes).to_string();
-        assert_eq!(
-            [0, 999, 1_000, 1_440_000, 999_960, u64::MAX].map(bytes),
-            ["0 B", "999 B", "1.0 kB", "1.4 MB", "1.0 MB", "18446744.1 TB"]
-        );
-        let when = |ago| When(Some(Timestamp::from_secs(NOW.secs() - ago)), NOW).to_string();
-        assert_eq!(when(0), "<time datetime=\"2026-08-21T08:13:20Z\">2026-08-21 08:13:20 UTC</time>");
-        for (ago, said) in [(1, "1 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h"), (200_000, "2 days")] {
-            assert!(when(ago).ends_with(&format!(" ({said} ago)")), "{ago}");
-        }
-        assert_eq!(When(Some(Timestamp::from_micros(i64::MIN)), NOW).to_string(), "never");
     }
 }

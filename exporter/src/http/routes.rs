@@ -136,6 +136,9 @@ impl Inner {
                 };
                 with(response, header::VARY, HeaderValue::from_static("accept"))
             }
+            "/api/v1/sources" | "/api/v1/errors" if request.uri().query().is_some_and(|query| !query.is_empty()) => {
+                problem(path, StatusCode::BAD_REQUEST, "no parameters are known here")
+            }
             "/api/v1/sources" => json(&self.handle.ask(Ask::Sources).await?),
             "/api/v1/errors" => json(&self.handle.ask(Ask::Errors).await?),
             _ => {
@@ -145,6 +148,7 @@ impl Inner {
                     errors: self.handle.ask(Ask::Errors).await?,
                     clients: self.handle.ask(|reply| Ask::Query(Query::Clients(few), reply)).await?.unwrap_or_default(),
                     findings: self.handle.ask(|reply| Ask::Query(Query::Findings(few), reply)).await?.unwrap_or_default(),
+                    probes: self.handle.ask(|reply| Ask::Query(Query::Probes, reply)).await?.unwrap_or_default(),
                 };
                 let response = respond(StatusCode::OK, HTML, page::render(&contents, clock::now()));
                 let response = with(response, header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
