@@ -148,6 +148,15 @@ metrics! {
         "When the probe's last successful poll ended; absent before the first one.");
     PROBE_DURATION = gauge("hostwarden_probe_duration_seconds", &["probe"], "Time taken by the probe's last poll.");
 
+    UDP_PACKETS = counter("hostwarden_udp_received_packets_total", &["service", "port"],
+        "Packets that arrived at the UDP port, of this machine or of a container, counted by the kernel; those that a firewall drops later on, too.");
+    UDP_BYTES = counter("hostwarden_udp_received_bytes_total", &["service", "port"],
+        "Bytes of the packets that arrived at the UDP port, with their headers of IP and UDP.");
+    UDP_SOURCES = gauge("hostwarden_udp_sources", &["service", "port"],
+        "Distinct addresses that sent to the UDP port within the last window (probes.udp_ports.window_secs). Up to 8192 of each address family: then there may be more. Sources can be forged.");
+    UDP_FLOODS = counter("hostwarden_udp_floods_total", &["service", "kind"],
+        "Floods of a UDP service, by the threshold that was reached: packets, bytes or sources.");
+
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::sample::{Report, Sample};
 
 pub mod surroundings;
+pub mod udp_ports;
 
 /// One probe.
 pub trait Probe: Send {

@@ -3,6 +3,9 @@
 
 use std::time::Duration;
 
+pub mod crowdsec;
+pub mod udp_ports;
+
 /// What one probe handed in at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -25,4 +28,9 @@ pub struct Polled {
 
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sample {}
+pub enum Sample {
+    /// What CrowdSec has decided.
+    CrowdSec(crowdsec::Decisions),
+    /// What arrived at UDP ports.
+    UdpPorts(udp_ports::UdpPorts),
+}

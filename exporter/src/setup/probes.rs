@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{self, Probe as Settings};
-use crate::engine::probes::Subject;
+use crate::config::{Config, Probe as Settings};
+use crate::engine::probes::{self as subjects, Subject};
+use crate::probes::udp_ports::{self, UdpPorts};
 use crate::probes::{Planned, Probe};
 
 /// What runs.
@@ -20,13 +21,20 @@ pub(super) struct Probes {
 /// # Errors
 ///
 /// Why one cannot be built.
-pub(super) fn probes(_config: &config::Probes) -> anyhow::Result<Probes> {
-    Ok(Probes::default())
+pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
+    let mut all = Probes::default();
+    let settings = &config.probes;
+    all.add(&settings.udp_ports, |udp| {
+        let ports = udp.services.iter().map(|service| service.port).collect();
+        let probe = UdpPorts::new(udp_ports::Config { ports, window_secs: udp.window_secs });
+        let subject = subjects::UdpPorts::new(udp.services.clone(), udp.window_secs, &config.detectors.udp_flood);
+        Ok((Box::new(probe), Box::new(subject)))
+    })?;
+    Ok(all)
 }
 
 impl Probes {
     /// Adds a probe, if it is switched on.
-    #[expect(dead_code, reason = "the first probe uses it")]
     fn add<T>(
         &mut self,
         settings: &Settings<T>,

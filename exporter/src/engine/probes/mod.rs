@@ -11,6 +11,10 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+mod udp_ports;
+
+pub use udp_ports::UdpPorts;
+
 /// What is kept of one probe.
 pub trait Subject: Send {
     /// The probe's name.
