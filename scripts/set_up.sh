@@ -86,6 +86,7 @@ case "${1:-}" in
     test)
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg systemd-analyze=systemd
+        need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
         need_deny
         ;;
     bench)

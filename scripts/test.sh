@@ -50,6 +50,9 @@ export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/tar
 step "real nginx, real Prometheus, promtool"
 scripts/real_nginx.py --requests 600
 
+step "UDP ports in network namespaces, real nftables"
+if [ "$(id -u)" = 0 ]; then scripts/real_udp.py; else echo "left out: needs root, to make network namespaces"; fi
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

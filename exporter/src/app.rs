@@ -90,7 +90,6 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     };
     desk.work(inbox, questions, stop_reader).await?;
 
-    desk.probing.stop().await;
     stop_server.send_replace(true);
     drop(tokio::time::timeout(STOP_WITHIN, server).await);
     drop(reader);
@@ -141,23 +140,31 @@ impl Desk {
         let mut signals = Signals::new()?;
         let mut stop_reader = Some(stop_reader);
         let mut deadline: Option<Pin<Box<Sleep>>> = None;
-        let mut reading = true;
+        let (mut reading, mut probing) = (true, true);
         loop {
             let input = tokio::select! {
                 biased;
+                // All that could still come in has come.
+                () = std::future::ready(()), if deadline.is_some() && !reading && !probing => {
+                    deadline = None;
+                    Input::Stop
+                }
                 done = wait(&mut self.committing) => self.committed(done),
                 () = signals.stop() => match stop_reader.take() {
                     // The socket's end tells the reader; its last batches still come.
                     Some(_) => {
                         info!("Stopping.");
+                        self.probing.stop();
                         deadline = Some(Box::pin(tokio::time::sleep(STOP_WITHIN)));
                         continue;
                     }
                     None => anyhow::bail!("a second signal came before the stop was complete"),
                 },
                 () = until(&mut deadline) => {
-                    warn!("The reader did not end in time; what it has not handed in is read after the next start.");
-                    (deadline, reading) = (None, false);
+                    if reading {
+                        warn!("The reader did not end in time; what it has not handed in is read after the next start.");
+                    }
+                    (deadline, reading, probing) = (None, false, false);
                     Input::Stop
                 }
                 question = questions.recv() => match question {
@@ -166,14 +173,20 @@ impl Desk {
                 },
                 batch = inbox.recv(), if reading => match batch {
                     Some(batch) => Input::Lines(batch),
-                    None if deadline.take().is_some() => {
+                    None if deadline.is_some() => {
                         reading = false;
-                        Input::Stop
+                        continue;
                     }
                     None => anyhow::bail!("the reading thread ended unexpectedly"),
                 },
                 input = self.lookups.next() => input,
-                report = self.probing.next() => Input::Probed(report),
+                report = self.probing.next(), if probing => match report {
+                    Some(report) => Input::Probed(report),
+                    None => {
+                        probing = false;
+                        continue;
+                    }
+                },
                 _ = tick.tick() => Input::Tick,
             };
             for action in self.engine.step(clock::now(), input) {

@@ -59,6 +59,20 @@ pub enum About {
     Network(Network),
     /// A thing of this machine, as a sentence begins with it: `Container web`. May hold a name from elsewhere, which is scrubbed.
     Thing(String),
+    /// What arrives at a port of this machine.
+    Port(Port),
+}
+
+/// A port, and who sent to it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Port {
+    /// The service behind it, as the configuration calls it.
+    pub service: String,
+    /// The UDP port.
+    pub port: u16,
+    /// Who claims to have sent how many packets, the busiest first. Whoever plays here, and others who are left alone, are taken out
+    /// before anybody sees them.
+    pub sources: Vec<(Client, u64)>,
 }
 
 /// Something that a person should know. Its texts are scrubbed and its client is shown as configured.

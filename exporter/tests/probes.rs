@@ -6,18 +6,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostwarden::config;
+use hostwarden::detectors::udp_flood::Service;
 use hostwarden::engine::probes::{self as subjects, Subject};
 use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
 use hostwarden::sample::files::{FileState, Files, WatchedFile};
+use hostwarden::sample::udp_ports::{UdpPort, UdpPorts, UdpSources};
 use hostwarden::sample::{Polled, Report, Sample};
 use hostwarden::setup;
 use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
-    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::integrity::Integrity>::default(), integrity())]
+    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::Integrity>::default(), integrity()), udp_ports()]
 }
 
 /// The baseline, and a change.
@@ -30,6 +32,20 @@ fn integrity() -> Vec<Sample> {
         Sample::Files(Files { patterns, files: vec![shadow, keys], complete: true, ..Files::default() })
     };
     vec![look(Some("a")), look(Some("b"))]
+}
+
+fn udp_ports() -> (Box<dyn Subject>, Vec<Sample>) {
+    let services = [("game", 27_015), ("game", 27_016), ("voice", 9_987)];
+    let services = services.map(|(name, port)| Service { name: name.to_owned(), port, thresholds: [1_000, 0, 5] });
+    let floods = config::load(None, []).unwrap().detectors.udp_flood;
+    let subject = subjects::UdpPorts::new(services.to_vec(), 10, &floods);
+    let look = |secs, packets| {
+        let busiest = vec![("198.51.100.7".parse().unwrap(), 700), ("2001:db8:1:2::9".parse().unwrap(), 20)];
+        let sources = UdpSources { count: 9, is_full: false, brief: 7, unroutable: 9, busiest };
+        let port = UdpPort { port: 27_015, packets, bytes: packets * 60, sources: Some(sources) };
+        Sample::UdpPorts(UdpPorts { at: NOW.plus(Duration::from_secs(secs)), table: 1, ports: vec![port] })
+    };
+    (Box::new(subject), vec![look(0, 7), look(10, 20_000), look(20, 20_000), look(100, 20_000)])
 }
 
 /// A probe that sees nothing and fails.

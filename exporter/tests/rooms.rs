@@ -52,7 +52,7 @@ const ROOMS: &[Room] = &[
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),
-    pure("sample", &["event", "subject"], &["serde"]),
+    pure("sample", &["event", "subject"], &["ipnet", "serde"]),
     pure("snapshot", &[], &["serde_json"]),
     pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
     apart(
@@ -323,11 +323,14 @@ fn word_breaches(room: &Room, file: &str, tokens: &[Token], tell: &mut impl FnMu
     }
 }
 
+/// The nftables table of the probe of UDP ports is called so, and no metric is.
+const NFT_TABLE: &str = "hostwarden_udp";
+
 /// A metric's name in a text, if one stands there.
 fn metric_name(text: &str) -> Option<&str> {
     let start = text.match_indices("hostwarden_").find(|(at, _)| !text[..*at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))?.0;
     let name = text[start..].split(|c: char| !c.is_ascii_lowercase() && c != '_').next()?;
-    (name.len() > "hostwarden_".len()).then_some(name)
+    (name.len() > "hostwarden_".len() && name != NFT_TABLE).then_some(name)
 }
 
 /// The first line that is neither blank nor a comment.

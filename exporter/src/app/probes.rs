@@ -21,7 +21,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// The probes at work.
 pub(super) struct Probing {
     reports: mpsc::Receiver<Report>,
-    tasks: JoinSet<()>,
+    /// Ended with us, if they have not ended by themselves.
+    _tasks: JoinSet<()>,
     stop: watch::Sender<bool>,
 }
 
@@ -34,23 +35,17 @@ impl Probing {
         for planned in planned {
             tasks.spawn(run(planned, sender.clone(), stops.clone()));
         }
-        Self { reports, tasks, stop }
+        Self { reports, _tasks: tasks, stop }
     }
 
-    /// The next report; never, if there are no probes.
-    pub(super) async fn next(&mut self) -> Report {
-        match self.reports.recv().await {
-            Some(report) => report,
-            None => std::future::pending().await,
-        }
+    /// The next report; `None`: no probe is left that could hand one in.
+    pub(super) async fn next(&mut self) -> Option<Report> {
+        self.reports.recv().await
     }
 
-    /// Ends them, after each has cleaned up behind itself.
-    pub(super) async fn stop(mut self) {
+    /// Tells them to end: each cleans up behind itself and hands in what it saw last.
+    pub(super) fn stop(&self) {
         self.stop.send_replace(true);
-        // Nobody may wait for room in here any more.
-        self.reports.close();
-        while self.tasks.join_next().await.is_some() {}
     }
 }
 
@@ -86,11 +81,13 @@ async fn run(planned: Planned, reports: mpsc::Sender<Report>, mut stops: watch::
         _ = stops.wait_for(|stop| *stop) => {}
     }
     let name = probe.name();
-    if let Some(work) = probe.close()
-        && let Some(problem) = perform(work, CLOSE_WITHIN).await.problem
-    {
+    let Some(work) = probe.close() else { return };
+    let Seen { samples, problem } = perform(work, CLOSE_WITHIN).await;
+    if let Some(problem) = problem {
         warn!(probe = name, error = %problem, "A probe could not clean up behind itself.");
     }
+    // An error means that nobody waits for it any more.
+    drop(reports.send(Report { probe: name, polled: None, samples }).await);
 }
 
 /// Up to a twentieth, so that not all probes of all machines ask at once. Not a number that anybody has to guess or not.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::detectors::{players, port_scan, ssh_brute_force};
+use crate::detectors::{players, port_scan, ssh_brute_force, udp_flood};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -187,6 +187,8 @@ pub struct Detectors {
     pub port_scan: Detector<port_scan::Config>,
     /// Remembers who plays.
     pub players: Detector<players::Config>,
+    /// Finds floods of UDP services.
+    pub udp_flood: udp_flood::Config,
 }
 
 /// Scores suspicious clients.
@@ -254,6 +256,8 @@ pub struct Detector<T> {
 pub struct Probes {
     /// Watches files for changes.
     pub integrity: Probe<Integrity>,
+    /// Counts what arrives at UDP ports.
+    pub udp_ports: Probe<UdpPorts>,
 }
 
 /// Watches files for changes.
@@ -261,6 +265,15 @@ pub struct Probes {
 pub struct Integrity {
     /// Paths and patterns, as the host knows them; empty: the defaults.
     pub paths: Vec<String>,
+}
+
+/// Counts what arrives at UDP ports.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UdpPorts {
+    /// The ports, each once.
+    pub services: Vec<udp_flood::Service>,
+    /// Over how long rates are means, and who sent counts as a source.
+    pub window_secs: u64,
 }
 
 /// A probe: when it looks, and its own settings.

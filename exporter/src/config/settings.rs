@@ -13,6 +13,7 @@ use super::{
     Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
+use crate::detectors::udp_flood::{self, Lasting};
 use crate::detectors::{players, port_scan, ssh_brute_force};
 use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
@@ -175,7 +176,8 @@ fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
     let slow_attacker = detectors.section("slow_attacker", "The watchlist of those who attack slowly.", slow_attacker);
     let enumeration = detectors.section("enumeration", "Sees links (web.link_prefixes) being guessed.", enumeration);
     let (ssh_brute_force, port_scan, players) = (ssh(detectors), scans(detectors), players(detectors));
-    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players }
+    let udp_flood = udp_flood(detectors);
+    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players, udp_flood }
 }
 
 fn suspicion(score: &mut Section<'_, '_>) -> Suspicion {
@@ -313,5 +315,28 @@ fn players(detectors: &mut Section<'_, '_>) -> Detector<players::Config> {
             ),
             max_players: players.size("max_players", 16_384, 16..=1_048_576, "The most players remembered."),
         },
+    })
+}
+
+fn udp_flood(detectors: &mut Section<'_, '_>) -> udp_flood::Config {
+    let doc = "Finds floods of the services that probes.udp_ports watches; what makes one stands there, by service.";
+    detectors.section("udp_flood", doc, |flood| {
+        let doc = "Whether it runs.";
+        let enabled = flood.flag("enabled", true, doc);
+        let mut lasting = |for_secs, cooldown_secs| Lasting {
+            for_secs: flood.number(for_secs, 0, 0..=3_600, "For how long the mean over the window must be at the threshold."),
+            cooldown_secs: flood.number(
+                cooldown_secs,
+                60,
+                0..=86_400,
+                "For how long it must be below before the flood has ended; what comes sooner is the same flood.",
+            ),
+        };
+        let kinds = [
+            lasting("packets_for_secs", "packets_cooldown_secs"),
+            lasting("bytes_for_secs", "bytes_cooldown_secs"),
+            lasting("sources_for_secs", "sources_cooldown_secs"),
+        ];
+        udp_flood::Config { enabled, kinds }
     })
 }

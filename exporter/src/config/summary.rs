@@ -50,6 +50,7 @@ impl Config {
             ("ssh_brute_force", detectors.ssh_brute_force.enabled),
             ("port_scan", detectors.port_scan.enabled),
             ("players", detectors.players.enabled),
+            ("udp_flood", detectors.udp_flood.enabled),
         ];
         let on: Vec<&str> = switches.iter().filter(|(_, enabled)| *enabled).map(|(name, _)| *name).collect();
         line("detectors", if on.is_empty() { "none".to_owned() } else { on.join(", ") });

@@ -104,15 +104,45 @@ impl Section<'_, '_> {
         let (low, high) = (*range.start(), *range.end());
         let sample = Sample::Plain(default.to_string());
         self.write_down(name, &format!("whole number, {low} to {high}"), Some(sample.clone()), sample, doc);
-        let example = format!("write for example {default}");
-        let number = match self.find(name) {
-            Found::Missing => return default,
+        match self.find(name) {
+            Found::Missing => default,
+            found => self.number_of(name, found, default, &range).unwrap_or(default),
+        }
+    }
+
+    /// A whole number within `range` that must be there. `None` has been reported.
+    pub(super) fn required_number(
+        &mut self,
+        name: &'static str,
+        example: u64,
+        range: RangeInclusive<u64>,
+        doc: &'static str,
+    ) -> Option<u64> {
+        let (low, high) = (*range.start(), *range.end());
+        self.write_down(name, &format!("whole number, {low} to {high}"), None, Sample::Plain(example.to_string()), doc);
+        match self.find(name) {
+            Found::Missing => {
+                if !self.reader.broken {
+                    self.problem(name, "is missing", format!("write for example {name} = {example}"));
+                }
+                None
+            }
+            found => self.number_of(name, found, example, &range),
+        }
+    }
+
+    /// The number that was found; reports what is none, or out of range.
+    fn number_of(&mut self, name: &'static str, found: Found<'_>, example: u64, range: &RangeInclusive<u64>) -> Option<u64> {
+        let (low, high) = (*range.start(), *range.end());
+        let example = format!("write for example {example}");
+        let number = match found {
+            Found::Missing => return None,
             Found::Variable(text) => match text.trim() {
                 digits if digits.trim_start_matches(['+', '-']).bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
                 _ => {
                     let Wrong { what, remedy } = wrong(&text, "is no whole number", example);
                     self.problem(name, what, remedy);
-                    return default;
+                    return None;
                 }
             },
             Found::File(value) => match value.get_ref() {
@@ -120,14 +150,15 @@ impl Section<'_, '_> {
                 other => {
                     let is_quoted = matches!(other, DeValue::String(text) if text.parse::<u64>().is_ok());
                     self.wrong_type(name, "a whole number", value, if is_quoted { "write it without quotes" } else { &example });
-                    return default;
+                    return None;
                 }
             },
         };
-        number.filter(|number| range.contains(number)).unwrap_or_else(|| {
+        let number = number.filter(|number| range.contains(number));
+        if number.is_none() {
             self.problem(name, "is out of range", format!("write a number from {low} to {high}"));
-            default
-        })
+        }
+        number
     }
 
     /// As [`Section::number`], for what is counted in memory.

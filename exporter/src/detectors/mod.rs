@@ -11,8 +11,17 @@ pub mod slow_attacker;
 pub mod ssh_brute_force;
 pub mod suspects;
 pub mod suspicion;
+pub mod udp_flood;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 7] =
-    [bot_errors::NAME, enumeration::NAME, integrity::NAME, port_scan::NAME, slow_attacker::NAME, ssh_brute_force::NAME, suspicion::NAME];
+pub const NAMES: [&str; 8] = [
+    bot_errors::NAME,
+    enumeration::NAME,
+    integrity::NAME,
+    port_scan::NAME,
+    slow_attacker::NAME,
+    ssh_brute_force::NAME,
+    suspicion::NAME,
+    udp_flood::NAME,
+];

@@ -37,6 +37,8 @@ const ATTACKS: &str = "attacks";
 const TOP_CLIENTS: usize = 20;
 /// The longest fact of a finding, in characters.
 const EVIDENCE_CHARS: usize = 300;
+/// The most claimed sources in a finding.
+const MAX_CLAIMS: usize = 10;
 /// The longest name of a thing in a finding, in characters.
 const THING_CHARS: usize = 120;
 
@@ -310,7 +312,7 @@ impl Detection {
         let one = match found.about {
             About::Client(client) => Some(client),
             About::Network(_) => Client::parse(by.address),
-            About::Thing(_) => None,
+            About::Thing(_) | About::Port(_) => None,
         };
         if let Some(client) = one {
             if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
@@ -328,6 +330,11 @@ impl Detection {
             About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
             About::Network(network) => self.placed(network.address(), network.to_string()),
             About::Thing(thing) => (None, None, context.privacy.scrub_to(thing.as_bytes(), THING_CHARS)),
+            About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
+        };
+        let claims = match &found.about {
+            About::Port(port) => self.claims(context, &port.sources),
+            _ => None,
         };
         let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
         let finding = Finding {
@@ -339,10 +346,25 @@ impl Detection {
             summary: format!("{who} {}.", found.summary),
             client,
             country,
-            evidence: found.evidence.iter().map(scrub).collect(),
+            evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
         };
         self.findings.add(finding, context.own, context.actions);
         true
+    }
+
+    /// Who claims to have sent to a port, without players and others who are left alone.
+    fn claims(&self, context: &Context<'_>, sources: &[(Client, u64)]) -> Option<String> {
+        let mut shown: Vec<(String, u64)> = Vec::new();
+        for (client, packets) in sources.iter().filter(|(client, _)| self.never_ban.may_be_listed(*client, context.now)) {
+            let name = self::shown(*client, context.privacy);
+            // Several clients may be shown as one network.
+            match shown.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += packets,
+                None => shown.push((name, *packets)),
+            }
+        }
+        let listed: Vec<String> = shown.iter().take(MAX_CLAIMS).map(|(name, packets)| format!("{name} {packets}")).collect();
+        (!listed.is_empty()).then(|| format!("claimed sources, which can be forged, and their packets: {}", listed.join(", ")))
     }
 
     /// A client, its country, and both as a sentence begins with them.

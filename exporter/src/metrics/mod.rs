@@ -16,6 +16,7 @@ pub mod players;
 pub mod reference;
 pub mod sources;
 pub mod ssh;
+pub mod udp;
 pub mod web_errors;
 
 pub use page::{Exposition, Page};

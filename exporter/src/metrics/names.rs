@@ -153,6 +153,14 @@ metrics! {
     INTEGRITY_FILES = gauge("hostwarden_integrity_files", &[], "Watched files that are there.");
     INTEGRITY_UNREADABLE_FILES = gauge("hostwarden_integrity_unreadable_files", &[],
         "Watched files that the exporter may not read: of these only size, owner and mode are watched.");
+    UDP_PACKETS = counter("hostwarden_udp_received_packets_total", &["service", "port"],
+        "Packets that arrived at the UDP port, of this machine or of a container, counted by the kernel; those that a firewall drops later on, too.");
+    UDP_BYTES = counter("hostwarden_udp_received_bytes_total", &["service", "port"],
+        "Bytes of the packets that arrived at the UDP port, with their headers of IP and UDP.");
+    UDP_SOURCES = gauge("hostwarden_udp_sources", &["service", "port"],
+        "Distinct addresses that sent to the UDP port within the last window (probes.udp_ports.window_secs). Up to 8192 of each address family: then there may be more. Sources can be forged.");
+    UDP_FLOODS = counter("hostwarden_udp_floods_total", &["service", "kind"],
+        "Floods of a UDP service, by the threshold that was reached: packets, bytes or sources.");
 
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 

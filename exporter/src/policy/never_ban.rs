@@ -223,6 +223,13 @@ impl NeverBan {
             .or_else(|| self.unproven_bot(client, now, agent))
     }
 
+    /// Whether `client` may stand in a list of sources: it is no player and nobody else who is left alone. Addresses that nobody has may,
+    /// since they show that the list is forged.
+    pub fn may_be_listed(&self, client: Client, now: Timestamp) -> bool {
+        let is_nobodys = |reason| matches!(reason, Reason::Reserved(_) | Reason::Documentation);
+        self.players.get(client, now).is_none() && self.reason(client, now, b"").is_none_or(is_nobodys)
+    }
+
     /// The bot that `client` claims to be, if the edge is to find out whether it is: its name in the DNS must end in one of the suffixes
     /// and lead back to its address. Nothing is to be held against the client before the answer is there.
     pub fn to_verify(&self, client: Client, now: Timestamp, agent: &[u8]) -> Option<&'static Bot> {

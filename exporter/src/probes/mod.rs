@@ -15,6 +15,7 @@ use crate::sample::{Report, Sample};
 
 pub mod integrity;
 pub mod surroundings;
+pub mod udp_ports;
 
 /// One probe.
 pub trait Probe: Send {

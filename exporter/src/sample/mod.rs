@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+pub mod crowdsec;
 pub mod files;
+pub mod udp_ports;
 
 /// What one probe handed in at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,4 +32,8 @@ pub struct Polled {
 pub enum Sample {
     /// The watched files.
     Files(files::Files),
+    /// What CrowdSec has decided.
+    CrowdSec(crowdsec::Decisions),
+    /// What arrived at UDP ports.
+    UdpPorts(udp_ports::UdpPorts),
 }

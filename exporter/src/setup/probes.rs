@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use crate::config::{self, Probe as Settings};
-use crate::engine::probes::{Subject, integrity as subjects};
+use crate::config::{self, Config, Probe as Settings};
+use crate::engine::probes::{self as subjects, Subject};
 use crate::probes::integrity::{self, Integrity};
+use crate::probes::udp_ports::{self, UdpPorts};
 use crate::probes::{Planned, Probe};
 
 /// What runs.
@@ -21,10 +22,20 @@ pub(super) struct Probes {
 /// # Errors
 ///
 /// Why one cannot be built.
-pub(super) fn probes(config: &config::Probes) -> anyhow::Result<Probes> {
-    let mut probes = Probes::default();
-    probes.add(&config.integrity, |settings| Ok((Box::new(Integrity::new(integrity(settings))), Box::<subjects::Integrity>::default())))?;
-    Ok(probes)
+pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
+    let mut all = Probes::default();
+    let settings = &config.probes;
+    all.add(&settings.udp_ports, |udp| {
+        let ports = udp.services.iter().map(|service| service.port).collect();
+        let probe = UdpPorts::new(udp_ports::Config { ports, window_secs: udp.window_secs });
+        let subject = subjects::UdpPorts::new(udp.services.clone(), udp.window_secs, &config.detectors.udp_flood);
+        Ok((Box::new(probe), Box::new(subject)))
+    })?;
+    all.add(&settings.integrity, |files| {
+        let probe = Integrity::new(integrity(files));
+        Ok((Box::new(probe), Box::<subjects::Integrity>::default()))
+    })?;
+    Ok(all)
 }
 
 fn integrity(settings: &config::Integrity) -> integrity::Config {

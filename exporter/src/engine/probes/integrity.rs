@@ -27,7 +27,6 @@ impl Subject for Integrity {
     }
 
     fn take(&mut self, now: Timestamp, sample: Sample, out: &mut Vec<Found>) {
-        #[allow(irrefutable_let_patterns, reason = "there may be more kinds")]
         let Sample::Files(files) = sample else { return };
         let unreadable = files.files.iter().filter(|file| file.state.sha256.is_none()).count();
         let Changes { explained, unexplained } = self.detector.observe(now, files, out);

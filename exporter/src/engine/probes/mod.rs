@@ -11,7 +11,11 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
-pub mod integrity;
+mod integrity;
+mod udp_ports;
+
+pub use integrity::Integrity;
+pub use udp_ports::UdpPorts;
 
 /// What is kept of one probe.
 pub trait Subject: Send {
