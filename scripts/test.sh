@@ -42,6 +42,9 @@ export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/tar
 step "real nginx, real Prometheus, promtool"
 scripts/real_nginx.py --requests 600
 
+step "the probe of the host: /proc and df say the same, also from a container"
+scripts/real_host.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

@@ -6,17 +6,36 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostwarden::config;
-use hostwarden::engine::probes::Subject;
+use hostwarden::engine::probes::{self as subjects, Subject};
 use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
+use hostwarden::sample::host::{self, Listener, Process, Processes, Scope, Sockets};
 use hostwarden::sample::{Polled, Report, Sample};
 use hostwarden::setup;
 use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
-    vec![(Box::new(Blind), Vec::new())]
+    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)])]
+}
+
+/// The machine after so many seconds, of which a program took some.
+fn host(uptime_secs: f64, cpu_secs: f64) -> Sample {
+    let process = Process { pid: 7, started_secs: 1.5, name: "nginx".to_owned(), cpu_secs, memory: 5 << 20 };
+    let listener = |scope, protocol, port| Listener { scope, protocol, port };
+    let listeners = vec![listener(Scope::External, "tcp", 22), listener(Scope::Loopback, "udp", 53)];
+    Sample::Host(Box::new(host::Host {
+        cpu: Some([10.5, 0.0, 4.25, 180.0, 1.0, 0.0, 0.25, 0.0]),
+        booted: Some(NOW),
+        memory: Some(host::Memory { total: 4 << 30, available: 3 << 30 }),
+        swap: Some(host::Memory { total: 1 << 30, available: 1 << 30 }),
+        load: Some([0.52, 0.58, 1.0]),
+        filesystems: vec![host::Filesystem { mount: "/".to_owned(), size: 40 << 30, available: 10 << 30 }],
+        processes: Some(Processes { uptime_secs, all: vec![process] }),
+        sockets: Some(Sockets { connections: std::array::from_fn(|state| state as u64), listeners }),
+        failed_units: Some(vec!["backup.service".to_owned()]),
+    }))
 }
 
 /// A probe that sees nothing and fails.

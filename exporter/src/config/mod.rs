@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::detectors::{players, port_scan, ssh_brute_force};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
+use crate::probes::host;
 
 mod checks;
 mod environment;
@@ -251,7 +252,10 @@ pub struct Detector<T> {
 
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Probes {}
+pub struct Probes {
+    /// The machine itself.
+    pub host: Probe<host::Config>,
+}
 
 /// A probe: when it looks, and its own settings.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,12 +2,22 @@
 
 use std::ops::RangeInclusive;
 
+use super::parse::directory;
 use super::section::Section;
 use super::{Probe, Probes};
+use crate::probes::host;
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |_probes| Probes {})
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes { host: host(probes) })
+}
+
+fn host(probes: &mut Section<'_, '_>) -> Probe<host::Config> {
+    let rhythm = Rhythm { interval_secs: 15, intervals: 5..=3_600, timeout_secs: 5 };
+    probe(probes, host::NAME, "Processor, memory, disks, processes, connections and failed units of this machine.", &rhythm, |host| {
+        let doc = "Where the host's root is mounted: / on the host itself, for example /host in a container.";
+        host::Config { root: host.text("root", "/", doc, directory) }
+    })
 }
 
 /// When a probe looks if nothing is configured, and what may be.
@@ -18,7 +28,6 @@ struct Rhythm {
 }
 
 /// Reads `[probes.NAME]`.
-#[expect(dead_code, reason = "the first probe uses it")]
 fn probe<'d, T>(
     probes: &mut Section<'_, 'd>,
     name: &'static str,

@@ -6,6 +6,7 @@ pub mod attacks;
 pub mod bot;
 pub mod firewall;
 pub mod histogram;
+pub mod host;
 pub mod hour_window;
 pub mod http;
 pub mod names;

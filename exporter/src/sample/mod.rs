@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+pub mod host;
+
 /// What one probe handed in at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -25,4 +27,7 @@ pub struct Polled {
 
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sample {}
+pub enum Sample {
+    /// The machine itself.
+    Host(Box<host::Host>),
+}

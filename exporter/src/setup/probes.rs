@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::config::{self, Probe as Settings};
-use crate::engine::probes::Subject;
-use crate::probes::{Planned, Probe};
+use crate::engine::{self, probes::Subject};
+use crate::probes::{Planned, Probe, host};
 
 /// What runs.
 #[derive(Default)]
@@ -20,13 +20,16 @@ pub(super) struct Probes {
 /// # Errors
 ///
 /// Why one cannot be built.
-pub(super) fn probes(_config: &config::Probes) -> anyhow::Result<Probes> {
-    Ok(Probes::default())
+pub(super) fn probes(config: &config::Probes) -> anyhow::Result<Probes> {
+    let mut probes = Probes::default();
+    probes.add(&config.host, |settings| {
+        Ok((Box::new(host::HostProbe::new(settings.clone())), Box::<engine::probes::host::Host>::default()))
+    })?;
+    Ok(probes)
 }
 
 impl Probes {
     /// Adds a probe, if it is switched on.
-    #[expect(dead_code, reason = "the first probe uses it")]
     fn add<T>(
         &mut self,
         settings: &Settings<T>,
