@@ -98,6 +98,7 @@ fn the_example_is_a_configuration() {
     assert_eq!(full.formats.custom.len(), 1);
     full.sources.clear();
     full.formats.custom.clear();
+    full.probes.sqlserver.config.instances.clear();
     full.file = None;
     assert_eq!(full, defaults);
 }

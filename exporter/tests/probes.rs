@@ -11,13 +11,24 @@ use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
 use hostwarden::sample::host::{self, Listener, Process, Processes, Scope, Sockets};
+use hostwarden::sample::sqlserver::{self, Reason};
 use hostwarden::sample::{Polled, Report, Sample};
 use hostwarden::setup;
 use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
-    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)])]
+    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)]), sqlserver()]
+}
+
+fn sqlserver() -> (Box<dyn Subject>, Vec<Sample>) {
+    let stages = [2, 5, 9, 1].map(|millis| Some(Duration::from_millis(millis)));
+    let shop = Ok("Microsoft SQL Server 2022 (RTM-CU13) - 16.0.4125.3 (X64)".to_owned());
+    let shop = sqlserver::Instance { name: "shop".to_owned(), stages, version: shop };
+    let stages = [stages[0], None, None, None];
+    let crm = sqlserver::Instance { name: "crm".to_owned(), stages, version: Err(Reason::Tls) };
+    let subject = subjects::sqlserver::SqlServer::new(["shop", "crm"].map(str::to_owned));
+    (Box::new(subject), vec![Sample::SqlServer(shop), Sample::SqlServer(crm)])
 }
 
 /// The machine after so many seconds, of which a program took some.

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use crate::detectors::{players, port_scan, ssh_brute_force};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
-use crate::probes::host;
+use crate::probes::{host, sqlserver};
 
 mod checks;
 mod environment;
@@ -255,6 +255,8 @@ pub struct Detector<T> {
 pub struct Probes {
     /// The machine itself.
     pub host: Probe<host::Config>,
+    /// Instances of SQL Server.
+    pub sqlserver: Probe<sqlserver::Config>,
 }
 
 /// A probe: when it looks, and its own settings.

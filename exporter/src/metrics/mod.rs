@@ -15,6 +15,7 @@ pub mod page;
 pub mod players;
 pub mod reference;
 pub mod sources;
+pub mod sqlserver;
 pub mod ssh;
 pub mod web_errors;
 

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::sample::{Report, Sample};
 
 pub mod host;
+pub mod sqlserver;
 pub mod surroundings;
 
 /// One probe.

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 pub mod host;
+pub mod sqlserver;
 
 /// What one probe handed in at one moment.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,4 +31,6 @@ pub struct Polled {
 pub enum Sample {
     /// The machine itself.
     Host(Box<host::Host>),
+    /// An instance of SQL Server.
+    SqlServer(sqlserver::Instance),
 }

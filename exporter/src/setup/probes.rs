@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::config::{self, Probe as Settings};
 use crate::engine::{self, probes::Subject};
-use crate::probes::{Planned, Probe, host};
+use crate::probes::{Planned, Probe, host, sqlserver};
 
 /// What runs.
 #[derive(Default)]
@@ -24,6 +24,12 @@ pub(super) fn probes(config: &config::Probes) -> anyhow::Result<Probes> {
     let mut probes = Probes::default();
     probes.add(&config.host, |settings| {
         Ok((Box::new(host::HostProbe::new(settings.clone())), Box::<engine::probes::host::Host>::default()))
+    })?;
+    let limit = Duration::from_secs(config.sqlserver.timeout_secs);
+    probes.add(&config.sqlserver, |settings| {
+        let names = settings.instances.iter().map(|instance| instance.name.clone());
+        let subject = engine::probes::sqlserver::SqlServer::new(names);
+        Ok((Box::new(sqlserver::SqlServer::new(settings.clone(), limit)), Box::new(subject)))
     })?;
     Ok(probes)
 }

@@ -12,6 +12,7 @@ use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
 pub mod host;
+pub mod sqlserver;
 
 /// What is kept of one probe.
 pub trait Subject: Send {
