@@ -100,6 +100,7 @@ fn the_example_is_a_configuration() {
     full.formats.custom.clear();
     assert_eq!(full.probes.udp_ports.config.services.len(), 1);
     full.probes.udp_ports.config.services.clear();
+    full.probes.sqlserver.config.instances.clear();
     full.file = None;
     assert_eq!(full, defaults);
 }

@@ -12,6 +12,8 @@ use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
 use hostwarden::sample::files::{FileState, Files, WatchedFile};
+use hostwarden::sample::host::{self, Listener, Process, Processes, Scope, Sockets};
+use hostwarden::sample::sqlserver::{self, Reason};
 use hostwarden::sample::udp_ports::{UdpPort, UdpPorts, UdpSources};
 use hostwarden::sample::{Polled, Report, Sample};
 use hostwarden::setup;
@@ -19,7 +21,13 @@ use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
-    vec![(Box::new(Blind), Vec::new()), (Box::<subjects::Integrity>::default(), integrity()), udp_ports()]
+    vec![
+        (Box::new(Blind), Vec::new()),
+        (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)]),
+        sqlserver(),
+        udp_ports(),
+        (Box::<subjects::Integrity>::default(), integrity()),
+    ]
 }
 
 /// The baseline, and a change.
@@ -46,6 +54,34 @@ fn udp_ports() -> (Box<dyn Subject>, Vec<Sample>) {
         Sample::UdpPorts(UdpPorts { at: NOW.plus(Duration::from_secs(secs)), table: 1, ports: vec![port] })
     };
     (Box::new(subject), vec![look(0, 7), look(10, 20_000), look(20, 20_000), look(100, 20_000)])
+}
+
+fn sqlserver() -> (Box<dyn Subject>, Vec<Sample>) {
+    let stages = [2, 5, 9, 1].map(|millis| Some(Duration::from_millis(millis)));
+    let shop = Ok("Microsoft SQL Server 2022 (RTM-CU13) - 16.0.4125.3 (X64)".to_owned());
+    let shop = sqlserver::Instance { name: "shop".to_owned(), stages, version: shop };
+    let stages = [stages[0], None, None, None];
+    let crm = sqlserver::Instance { name: "crm".to_owned(), stages, version: Err(Reason::Tls) };
+    let subject = subjects::sqlserver::SqlServer::new(["shop", "crm"].map(str::to_owned));
+    (Box::new(subject), vec![Sample::SqlServer(shop), Sample::SqlServer(crm)])
+}
+
+/// The machine after so many seconds, of which a program took some.
+fn host(uptime_secs: f64, cpu_secs: f64) -> Sample {
+    let process = Process { pid: 7, started_secs: 1.5, name: "nginx".to_owned(), cpu_secs, memory: 5 << 20 };
+    let listener = |scope, protocol, port| Listener { scope, protocol, port };
+    let listeners = vec![listener(Scope::External, "tcp", 22), listener(Scope::Loopback, "udp", 53)];
+    Sample::Host(Box::new(host::Host {
+        cpu: Some([10.5, 0.0, 4.25, 180.0, 1.0, 0.0, 0.25, 0.0]),
+        booted: Some(NOW),
+        memory: Some(host::Memory { total: 4 << 30, available: 3 << 30 }),
+        swap: Some(host::Memory { total: 1 << 30, available: 1 << 30 }),
+        load: Some([0.52, 0.58, 1.0]),
+        filesystems: vec![host::Filesystem { mount: "/".to_owned(), size: 40 << 30, available: 10 << 30 }],
+        processes: Some(Processes { uptime_secs, all: vec![process] }),
+        sockets: Some(Sockets { connections: std::array::from_fn(|state| state as u64), listeners }),
+        failed_units: Some(vec!["backup.service".to_owned()]),
+    }))
 }
 
 /// A probe that sees nothing and fails.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use crate::detectors::{players, port_scan, ssh_brute_force, udp_flood};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
+use crate::probes::{host, sqlserver};
 
 mod checks;
 mod environment;
@@ -258,6 +259,10 @@ pub struct Probes {
     pub integrity: Probe<Integrity>,
     /// Counts what arrives at UDP ports.
     pub udp_ports: Probe<UdpPorts>,
+    /// The machine itself.
+    pub host: Probe<host::Config>,
+    /// Instances of SQL Server.
+    pub sqlserver: Probe<sqlserver::Config>,
 }
 
 /// Watches files for changes.

@@ -81,6 +81,15 @@ pub(super) fn path_prefix(text: &str) -> Result<String, Wrong> {
     Err(wrong(text, "is no beginning of a path", remedy))
 }
 
+/// A host name or an address.
+pub(super) fn host_name(text: &str) -> Result<String, Wrong> {
+    let is_address = text.parse::<std::net::IpAddr>().is_ok();
+    if !is_address && !is_host_name(text) {
+        return Err(wrong(text, "is no host name", "write for example \"db.example.org\" or \"127.0.0.1\", without a port"));
+    }
+    Ok(text.to_owned())
+}
+
 /// RFC 1123, and the underscore that container names bring along.
 fn is_host_name(name: &str) -> bool {
     let is_label = |label: &str| {

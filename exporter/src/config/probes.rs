@@ -3,11 +3,13 @@
 use std::ops::RangeInclusive;
 
 use super::lists::ListOf;
-use super::parse::{any_pattern, label_name};
+use super::parse::{any_pattern, directory, host_name, label_name, not_empty};
+use super::secrets::Names;
 use super::section::Section;
-use super::{Integrity, Probe, Probes, UdpPorts};
+use super::{Integrity, Probe, Probes, Secret, UdpPorts};
 use crate::detectors::udp_flood::Service;
 use crate::probes::udp_ports::MAX_SOURCES;
+use crate::probes::{host, sqlserver};
 
 /// The most UDP ports: the kernel may keep some 2 MiB for each.
 const MAX_SERVICES: usize = 64;
@@ -15,9 +17,69 @@ const MAX_SERVICES: usize = 64;
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
     root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes {
+        host: host(probes),
+        sqlserver: sqlserver(probes),
         udp_ports: udp_ports(probes),
         integrity: integrity(probes),
     })
+}
+
+fn host(probes: &mut Section<'_, '_>) -> Probe<host::Config> {
+    let rhythm = Rhythm { interval_secs: 15, intervals: 5..=3_600, timeout_secs: 5 };
+    probe(probes, host::NAME, "Processor, memory, disks, processes, connections and failed units of this machine.", &rhythm, |host| {
+        let doc = "Where the host's root is mounted: / on the host itself, for example /host in a container.";
+        host::Config { root: host.text("root", "/", doc, directory) }
+    })
+}
+
+/// The most instances: each is asked at the same time, and is a label value.
+const MAX_INSTANCES: usize = 16;
+
+fn sqlserver(probes: &mut Section<'_, '_>) -> Probe<sqlserver::Config> {
+    let rhythm = Rhythm { interval_secs: 60, intervals: 60..=3_600, timeout_secs: 10 };
+    let doc = "Whether SQL Server can be reached, logged in to and asked for its version.";
+    let mut without_password = Vec::new();
+    let settings = probe(probes, sqlserver::NAME, doc, &rhythm, |section| {
+        let read = section.sections("instances", MAX_INSTANCES, "An instance of SQL Server.", instance);
+        for (place, (path, (instance, has_password))) in read.iter().enumerate() {
+            let is_taken = read.iter().take(place).any(|(_, (other, _))| other.name == instance.name);
+            if is_taken && !instance.name.is_empty() {
+                let what = format!("\"{}\" is taken", instance.name);
+                section.reader.problem(&format!("{path}.name"), what, "give each instance its own");
+            }
+            if !has_password {
+                without_password.push(format!("{path}.password"));
+            }
+        }
+        sqlserver::Config { instances: read.into_iter().map(|(_, (instance, _))| instance).collect() }
+    });
+    if settings.enabled && !probes.reader.broken {
+        without_password.iter().for_each(|path| probes.reader.problem(path, "is missing", "set it, or password_file"));
+    }
+    settings
+}
+
+/// An instance, and whether it has a password.
+fn instance(instance: &mut Section<'_, '_>) -> (sqlserver::Instance, bool) {
+    let name = instance.required("name", "shop", "The label `instance` of its metrics; unique.", label_name);
+    let host = instance.required("host", "db.example.org", "Host name or address.", host_name);
+    let port = instance.number("port", 1_433, 1..=65_535, "TCP port.");
+    let user = instance.required("user", "hostwarden", "A login that needs no right but to connect.", not_empty);
+    let names = Names { text: "password", file: "password_file", alias: "" };
+    let password = instance.secret(&names, "Its password.", |text| not_empty(text).map(drop));
+    let encrypt = instance.flag("encrypt", true, "Whether all is encrypted; otherwise the login alone.");
+    let doc = "Whether any certificate will do: who sits on the way can then read the password.";
+    let trust_certificate = instance.flag("trust_certificate", false, doc);
+    let read = sqlserver::Instance {
+        name: name.unwrap_or_default(),
+        host: host.unwrap_or_default(),
+        port: u16::try_from(port).unwrap_or(1_433),
+        user: user.unwrap_or_default(),
+        password: sqlserver::Password::new(password.as_ref().map(Secret::expose).unwrap_or_default()),
+        encrypt,
+        trust_certificate,
+    };
+    (read, password.is_some())
 }
 
 /// When a probe looks if nothing is configured, and what may be.

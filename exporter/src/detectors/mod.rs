@@ -4,6 +4,7 @@
 pub mod bot_errors;
 pub mod bot_latency;
 pub mod enumeration;
+pub mod failed_units;
 pub mod integrity;
 pub mod players;
 pub mod port_scan;
@@ -15,9 +16,10 @@ pub mod udp_flood;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 8] = [
+pub const NAMES: [&str; 9] = [
     bot_errors::NAME,
     enumeration::NAME,
+    failed_units::NAME,
     integrity::NAME,
     port_scan::NAME,
     slow_attacker::NAME,

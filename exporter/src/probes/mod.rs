@@ -13,7 +13,9 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::sample::{Report, Sample};
 
+pub mod host;
 pub mod integrity;
+pub mod sqlserver;
 pub mod surroundings;
 pub mod udp_ports;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 pub mod crowdsec;
 pub mod files;
+pub mod host;
+pub mod sqlserver;
 pub mod udp_ports;
 
 /// What one probe handed in at one moment.
@@ -36,4 +38,8 @@ pub enum Sample {
     CrowdSec(crowdsec::Decisions),
     /// What arrived at UDP ports.
     UdpPorts(udp_ports::UdpPorts),
+    /// The machine itself.
+    Host(Box<host::Host>),
+    /// An instance of SQL Server.
+    SqlServer(sqlserver::Instance),
 }

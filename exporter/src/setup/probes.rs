@@ -1,12 +1,14 @@
 //! The probes that are switched on: who looks, and what the engine keeps of it. The list of all probes.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, Config, Probe as Settings};
 use crate::engine::probes::{self as subjects, Subject};
 use crate::probes::integrity::{self, Integrity};
+use crate::probes::sqlserver::SqlServer;
 use crate::probes::udp_ports::{self, UdpPorts};
-use crate::probes::{Planned, Probe};
+use crate::probes::{Planned, Probe, host};
 
 /// What runs.
 #[derive(Default)]
@@ -25,6 +27,13 @@ pub(super) struct Probes {
 pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
     let mut all = Probes::default();
     let settings = &config.probes;
+    all.add(&settings.host, |host| Ok((Box::new(host::HostProbe::new(host.clone())), Box::<subjects::host::Host>::default())))?;
+    let limit = Duration::from_secs(settings.sqlserver.timeout_secs);
+    all.add(&settings.sqlserver, |sqlserver| {
+        let names = sqlserver.instances.iter().map(|instance| instance.name.clone());
+        let subject = subjects::sqlserver::SqlServer::new(names);
+        Ok((Box::new(SqlServer::new(sqlserver.clone(), limit)), Box::new(subject)))
+    })?;
     all.add(&settings.udp_ports, |udp| {
         let ports = udp.services.iter().map(|service| service.port).collect();
         let probe = UdpPorts::new(udp_ports::Config { ports, window_secs: udp.window_secs });
@@ -32,16 +41,16 @@ pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
         Ok((Box::new(probe), Box::new(subject)))
     })?;
     all.add(&settings.integrity, |files| {
-        let probe = Integrity::new(integrity(files));
+        let probe = Integrity::new(integrity(files, &settings.host.config.root));
         Ok((Box::new(probe), Box::<subjects::Integrity>::default()))
     })?;
     Ok(all)
 }
 
-fn integrity(settings: &config::Integrity) -> integrity::Config {
+fn integrity(settings: &config::Integrity, root: &Path) -> integrity::Config {
     let defaults = || integrity::DEFAULT_PATHS.map(str::to_owned).to_vec();
     let paths = if settings.paths.is_empty() { defaults() } else { settings.paths.clone() };
-    integrity::Config { paths, root: "/".into() }
+    integrity::Config { paths, root: root.to_owned() }
 }
 
 impl Probes {

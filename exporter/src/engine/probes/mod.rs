@@ -11,7 +11,9 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+pub mod host;
 mod integrity;
+pub mod sqlserver;
 mod udp_ports;
 
 pub use integrity::Integrity;
@@ -33,6 +35,11 @@ pub trait Subject: Send {
 
     /// Writes its rows.
     fn show(&self, now: Timestamp, page: &mut Page);
+
+    /// What it saw that has no place on the page, for people.
+    fn view(&self) -> Value {
+        Value::Null
+    }
 
     /// The fill of its bounded tables.
     fn tables(&self) -> Vec<Table> {
@@ -135,6 +142,7 @@ impl Probes {
                 "duration_seconds": polled.map(|(_, polled)| polled.took.as_secs_f64()),
                 "last_poll": polled.and_then(|(at, _)| at.to_rfc3339()),
                 "last_success": standing.last_success.and_then(Timestamp::to_rfc3339),
+                "seen": subject.view(),
             })
         };
         json!({ "probes": self.probes.iter().map(probe).collect::<Vec<_>>() })
