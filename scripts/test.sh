@@ -45,6 +45,9 @@ scripts/real_nginx.py --requests 600
 step "UDP ports in network namespaces, real nftables"
 if [ "$(id -u)" = 0 ]; then scripts/real_udp.py; else echo "left out: needs root, to make network namespaces"; fi
 
+step "real CrowdSec"
+scripts/real_crowdsec.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

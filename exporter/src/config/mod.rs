@@ -254,8 +254,19 @@ pub struct Detector<T> {
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probes {
+    /// Asks CrowdSec what it has decided.
+    pub crowdsec: Probe<CrowdSec>,
     /// Counts what arrives at UDP ports.
     pub udp_ports: Probe<UdpPorts>,
+}
+
+/// Asks CrowdSec what it has decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrowdSec {
+    /// Where its local API is, without a slash at the end.
+    pub url: String,
+    /// A bouncer's key.
+    pub api_key: Option<Secret>,
 }
 
 /// Counts what arrives at UDP ports.

@@ -2,9 +2,11 @@
 
 use std::ops::RangeInclusive;
 
-use super::parse::label_name;
+use super::parse::{base_url, label_name};
+use super::secrets::Names;
 use super::section::Section;
-use super::{Probe, Probes, UdpPorts};
+use super::values::Wrong;
+use super::{CrowdSec, Probe, Probes, UdpPorts};
 use crate::detectors::udp_flood::Service;
 use crate::probes::udp_ports::MAX_SOURCES;
 
@@ -13,7 +15,10 @@ const MAX_SERVICES: usize = 64;
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes { udp_ports: udp_ports(probes) })
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes {
+        crowdsec: crowdsec(probes),
+        udp_ports: udp_ports(probes),
+    })
 }
 
 /// When a probe looks if nothing is configured, and what may be.
@@ -38,6 +43,28 @@ fn probe<'d, T>(
         let timeout_secs = probe.number("timeout_secs", rhythm.timeout_secs, 1..=300, "How long a look may take.");
         Probe { enabled, interval_secs, timeout_secs, config: read(probe) }
     })
+}
+
+fn crowdsec(probes: &mut Section<'_, '_>) -> Probe<CrowdSec> {
+    let doc = "Asks CrowdSec's local API whom it bans, as bouncers do; requests of those who still arrive are counted.";
+    let rhythm = Rhythm { interval_secs: 10, intervals: 1..=3_600, timeout_secs: 10 };
+    let settings = probe(probes, "crowdsec", doc, &rhythm, |crowdsec| {
+        let url = crowdsec.text("url", "http://127.0.0.1:8080", "Where the local API is.", base_url);
+        let names = Names { text: "api_key", file: "api_key_file", alias: "" };
+        let doc = "The key of a bouncer of its own: cscli bouncers add hostwarden -o raw.";
+        let is_text = |key: &str| if key.bytes().all(|b| b.is_ascii_graphic()) { Ok(()) } else { Err(no_key()) };
+        CrowdSec { url, api_key: crowdsec.secret(&names, doc, is_text) }
+    });
+    if settings.enabled && settings.config.api_key.is_none() {
+        let remedy = "name a file with api_key_file; make a key with: cscli bouncers add hostwarden -o raw";
+        probes.reader.problem("probes.crowdsec.api_key", "is missing", remedy);
+    }
+    settings
+}
+
+fn no_key() -> Wrong {
+    let what = "holds blanks, line ends or characters beyond ASCII".to_owned();
+    Wrong { what, remedy: "make one with: cscli bouncers add hostwarden -o raw".to_owned() }
 }
 
 fn udp_ports(probes: &mut Section<'_, '_>) -> Probe<UdpPorts> {

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::sample::{Report, Sample};
 
+pub mod crowdsec;
 pub mod surroundings;
 pub mod udp_ports;
 

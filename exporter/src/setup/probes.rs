@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::{Config, Probe as Settings};
 use crate::engine::probes::{self as subjects, Subject};
+use crate::probes::crowdsec::{self, CrowdSec};
 use crate::probes::udp_ports::{self, UdpPorts};
 use crate::probes::{Planned, Probe};
 
@@ -24,6 +25,11 @@ pub(super) struct Probes {
 pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
     let mut all = Probes::default();
     let settings = &config.probes;
+    all.add(&settings.crowdsec, |asked| {
+        let api_key = asked.api_key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default();
+        let probe = CrowdSec::new(&crowdsec::Config { url: asked.url.clone(), api_key })?;
+        Ok((Box::new(probe), Box::new(subjects::CrowdSec)))
+    })?;
     all.add(&settings.udp_ports, |udp| {
         let ports = udp.services.iter().map(|service| service.port).collect();
         let probe = UdpPorts::new(udp_ports::Config { ports, window_secs: udp.window_secs });

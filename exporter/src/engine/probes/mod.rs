@@ -11,8 +11,10 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+mod crowdsec;
 mod udp_ports;
 
+pub use crowdsec::CrowdSec;
 pub use udp_ports::UdpPorts;
 
 /// What is kept of one probe.
