@@ -80,6 +80,25 @@ need_deny() {
     fi
 }
 
+# Debian's package fails to configure where CrowdSec's central API cannot be reached, and would start a daemon: it is only unpacked.
+need_crowdsec() {
+    local into=target/tools/crowdsec
+    [ ! -x "$into/usr/bin/cscli" ] || return 0
+    ! PATH="$PATH:/usr/sbin:/sbin" command -v cscli >/dev/null || return 0
+    # What the programs are linked with, beside libc.
+    PATH="$PATH:/usr/sbin:/sbin" ldconfig -p | grep -q 'libsqlite3\.so\.0' || install libsqlite3-0
+    say "Unpacking Debian's crowdsec into $into."
+    local folder
+    folder=$(mktemp -d)
+    (cd "$folder" && apt-get download -qq crowdsec >&2 </dev/null) || {
+        ! can_install || as_root apt-get update -qq >&2 </dev/null || say "apt-get update failed; going on with what it knew."
+        (cd "$folder" && apt-get download -qq crowdsec >&2 </dev/null) || { say "apt-get could not download crowdsec"; exit 1; }
+    }
+    mkdir -p "$into"
+    dpkg -x "$folder"/crowdsec_*.deb "$into"
+    rm -rf "$folder"
+}
+
 case "${1:-}" in
     build) need_build ;;
     deny) need_deny ;;
@@ -87,6 +106,7 @@ case "${1:-}" in
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg systemd-analyze=systemd
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
+        need_crowdsec
         need_deny
         ;;
     bench)

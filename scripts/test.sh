@@ -56,6 +56,9 @@ if [ "$(id -u)" = 0 ]; then scripts/real_udp.py; else echo "left out: needs root
 step "the probe of the host: /proc and df say the same, also from a container"
 scripts/real_host.py
 
+step "real CrowdSec"
+scripts/real_crowdsec.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

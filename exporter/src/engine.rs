@@ -17,10 +17,11 @@ use crate::metrics::{Page, names};
 use crate::policy::good_bots::Bot;
 use crate::policy::never_ban::Surroundings;
 use crate::privacy::{Privacy, Seal};
-use crate::sample::Report;
+use crate::sample::{Report, Sample};
 use crate::snapshot::{Section, Unchanged, Write, json};
 use crate::subject::{Client, TrustedProxies};
 
+mod decisions;
 mod detection;
 mod findings;
 mod ledger;
@@ -269,8 +270,10 @@ impl Engine {
             Input::Tick => self.tick(now, &mut actions),
             Input::Ask(token, ask) => self.ask(now, token, ask, &mut actions),
             Input::Committed { ok, took } => self.committed(now, ok, took, &mut actions),
-            Input::Probed(report) => {
+            Input::Probed(mut report) => {
                 let probe = report.probe;
+                let decisions = report.samples.extract_if(.., |sample| matches!(sample, Sample::CrowdSec(_)));
+                decisions.for_each(|sample| self.shared.detection.decided(now, sample));
                 let found = self.probes.take(now, report);
                 self.shared.tell(now, probe, found, &mut actions);
             }

@@ -124,6 +124,7 @@ pub fn detection(config: &Config) -> Result<DetectionSetup, Problems> {
         }),
         never_ban: never_ban(config),
         locate: locator(config)?,
+        asks_crowdsec: config.probes.crowdsec.enabled,
     })
 }
 

@@ -184,6 +184,11 @@ impl TrustedProxies {
     }
 }
 
+/// The address that a log names, IPv4 where it is IPv4 mapped into IPv6; `None` for host names and anything else that is none.
+pub fn address(text: &[u8]) -> Option<IpAddr> {
+    parse_v4(text).map(|bits| Ipv4Addr::from_bits(bits).into()).or_else(|| parse(text))
+}
+
 /// Dotted decimals, as nearly all clients have them: several times faster than the standard library's parser of any address.
 fn parse_v4(text: &[u8]) -> Option<u32> {
     let (mut address, mut byte, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);

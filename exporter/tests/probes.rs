@@ -8,9 +8,10 @@ use std::time::Duration;
 use hostwarden::config;
 use hostwarden::detectors::udp_flood::Service;
 use hostwarden::engine::probes::{self as subjects, Subject};
-use hostwarden::engine::{Action, Answer, Ask, Engine, Input, Setup};
+use hostwarden::engine::{Action, Answer, Ask, DetectionSetup, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
+use hostwarden::sample::crowdsec;
 use hostwarden::sample::files::{FileState, Files, WatchedFile};
 use hostwarden::sample::host::{self, Listener, Process, Processes, Scope, Sockets};
 use hostwarden::sample::sqlserver::{self, Reason};
@@ -26,6 +27,7 @@ fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
         (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)]),
         sqlserver(),
         udp_ports(),
+        crowdsec(),
         (Box::<subjects::Integrity>::default(), integrity()),
     ]
 }
@@ -40,6 +42,18 @@ fn integrity() -> Vec<Sample> {
         Sample::Files(Files { patterns, files: vec![shadow, keys], complete: true, ..Files::default() })
     };
     vec![look(Some("a")), look(Some("b"))]
+}
+
+fn crowdsec() -> (Box<dyn Subject>, Vec<Sample>) {
+    let decision = |value: &str, scenario: &str| crowdsec::Decision {
+        key: crowdsec::Key { target: crowdsec::Target::Network(value.parse().unwrap()), kind: "ban".into() },
+        origin: "CAPI".into(),
+        scenario: scenario.into(),
+        until: NOW.plus(Duration::from_secs(3_600)),
+    };
+    let added = vec![decision("203.0.113.7/32", "crowdsecurity/http-probing"), decision("2001:db8::/48", "crowdsecurity/ssh-bf")];
+    let all = crowdsec::Decisions { is_all: true, deleted: Vec::new(), added, left_out: 0 };
+    (Box::new(subjects::CrowdSec), vec![Sample::CrowdSec(all)])
 }
 
 fn udp_ports() -> (Box<dyn Subject>, Vec<Sample>) {
@@ -104,7 +118,7 @@ fn engine(probes: Vec<Box<dyn Subject>>) -> Engine {
         sources: Vec::new(),
         proxies: TrustedProxies::new(Vec::new()),
         privacy,
-        detection: setup::detection(&config).unwrap(),
+        detection: DetectionSetup { asks_crowdsec: true, ..setup::detection(&config).unwrap() },
         probes,
         build: ["1.2.3", "test"],
         saved: Default::default(),

@@ -74,7 +74,7 @@ const ROOMS: &[Room] = &[
         &["batch", "event", "finding", "sample"],
         &["foldhash", "hdrhistogram", "lru", "memchr", "prometheus_client", "serde_json"],
     ),
-    pure("engine", CORE, &["foldhash", "lru", "serde", "serde_json"]),
+    pure("engine", CORE, &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
     pure("workload", &["event"], &[]),
     // The edge.
     edge("clock", &["event"], &[]),

@@ -87,6 +87,9 @@ fn explained(view: &Value) -> String {
     if let Some(reason) = view["never_ban"].as_str() {
         out.push_str(&format!("Never a candidate: it {reason}.\n"));
     }
+    if let Some(scenario) = view["crowdsec"]["scenario"].as_str() {
+        out.push_str(&format!("CrowdSec bans it for {scenario} until {}.\n", text(&view["crowdsec"], "until")));
+    }
     if let (Some(first), Some(last)) = (view["first_seen"].as_str(), view["last_seen"].as_str()) {
         out.push_str(&format!("First seen {first}, last seen {last}.\n"));
     }
@@ -130,6 +133,8 @@ mod tests {
                         What it did, newest first:\n  T GET /x 404: Runs a command (rce_attempt)\n\
                         Findings:\n  T suspicion: S.\n";
         assert_eq!(explained(&view), expected);
+        let banned = json!({ "client": "203.0.113.7", "crowdsec": { "origin": "cscli", "scenario": "a/b", "until": "T" } });
+        assert!(explained(&banned).contains("\nCrowdSec bans it for a/b until T.\n"));
         let nobody = json!({ "client": "192.168.1.2", "country": "ZZ", "score": 0, "never_ban": "stands in web.trusted_proxies" });
         assert!(explained(&nobody).ends_with("Never a candidate: it stands in web.trusted_proxies.\nNothing is held against it.\n"));
     }

@@ -257,6 +257,8 @@ pub struct Detector<T> {
 pub struct Probes {
     /// Watches files for changes.
     pub integrity: Probe<Integrity>,
+    /// Asks CrowdSec what it has decided.
+    pub crowdsec: Probe<CrowdSec>,
     /// Counts what arrives at UDP ports.
     pub udp_ports: Probe<UdpPorts>,
     /// The machine itself.
@@ -270,6 +272,15 @@ pub struct Probes {
 pub struct Integrity {
     /// Paths and patterns, as the host knows them; empty: the defaults.
     pub paths: Vec<String>,
+}
+
+/// Asks CrowdSec what it has decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CrowdSec {
+    /// Where its local API is, without a slash at the end.
+    pub url: String,
+    /// A bouncer's key.
+    pub api_key: Option<Secret>,
 }
 
 /// Counts what arrives at UDP ports.

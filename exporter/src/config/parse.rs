@@ -111,6 +111,20 @@ pub(super) fn label_name(text: &str) -> Result<String, Wrong> {
     }
 }
 
+/// Where an API is: `http://127.0.0.1:8080`, without a slash at the end. What would be a secret in it is refused.
+pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
+    let example = "write for example \"http://127.0.0.1:8080\"";
+    let url = text.trim_end_matches('/');
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).filter(|rest| !rest.is_empty()) else {
+        return Err(wrong(text, "is no address of HTTP", example));
+    };
+    if rest.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'@' | b'?' | b'#' | b'"' | b'\\')) {
+        let what = "holds more than scheme, host, port and path".to_owned();
+        return Err(Wrong { what, remedy: example.to_owned() });
+    }
+    Ok(url.to_owned())
+}
+
 /// An absolute path or glob of files.
 pub(super) fn file_pattern(text: &str) -> Result<String, Wrong> {
     any_pattern(text)?;

@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 
 use super::lists::ListOf;
-use super::parse::{any_pattern, directory, host_name, label_name, not_empty};
+use super::parse::{any_pattern, base_url, directory, host_name, label_name, not_empty};
 use super::secrets::Names;
 use super::section::Section;
-use super::{Integrity, Probe, Probes, Secret, UdpPorts};
+use super::values::Wrong;
+use super::{CrowdSec, Integrity, Probe, Probes, Secret, UdpPorts};
 use crate::detectors::udp_flood::Service;
 use crate::probes::udp_ports::MAX_SOURCES;
 use crate::probes::{host, sqlserver};
@@ -20,6 +21,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
         host: host(probes),
         sqlserver: sqlserver(probes),
         udp_ports: udp_ports(probes),
+        crowdsec: crowdsec(probes),
         integrity: integrity(probes),
     })
 }
@@ -114,6 +116,28 @@ fn integrity(probes: &mut Section<'_, '_>) -> Probe<Integrity> {
         let paths = integrity.list("paths", &kind, doc, any_pattern).into_iter().map(|(pattern, _)| pattern).collect();
         Integrity { paths }
     })
+}
+
+fn crowdsec(probes: &mut Section<'_, '_>) -> Probe<CrowdSec> {
+    let doc = "Asks CrowdSec's local API whom it bans, as bouncers do; requests of those who still arrive are counted.";
+    let rhythm = Rhythm { interval_secs: 10, intervals: 1..=3_600, timeout_secs: 10 };
+    let settings = probe(probes, "crowdsec", doc, &rhythm, |crowdsec| {
+        let url = crowdsec.text("url", "http://127.0.0.1:8080", "Where the local API is.", base_url);
+        let names = Names { text: "api_key", file: "api_key_file", alias: "" };
+        let doc = "The key of a bouncer of its own: cscli bouncers add hostwarden -o raw.";
+        let is_text = |key: &str| if key.bytes().all(|b| b.is_ascii_graphic()) { Ok(()) } else { Err(no_key()) };
+        CrowdSec { url, api_key: crowdsec.secret(&names, doc, is_text) }
+    });
+    if settings.enabled && settings.config.api_key.is_none() {
+        let remedy = "name a file with api_key_file; make a key with: cscli bouncers add hostwarden -o raw";
+        probes.reader.problem("probes.crowdsec.api_key", "is missing", remedy);
+    }
+    settings
+}
+
+fn no_key() -> Wrong {
+    let what = "holds blanks, line ends or characters beyond ASCII".to_owned();
+    Wrong { what, remedy: "make one with: cscli bouncers add hostwarden -o raw".to_owned() }
 }
 
 fn udp_ports(probes: &mut Section<'_, '_>) -> Probe<UdpPorts> {

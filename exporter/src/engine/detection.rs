@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Action;
+use super::decisions::Decisions;
 use super::findings::Findings;
 use super::ledger::{Ledger, Seen};
 use super::source::Subject;
@@ -23,8 +24,9 @@ use crate::metrics::http::{Http, Judgement};
 use crate::metrics::own::{Own, Table};
 use crate::policy::never_ban::{NeverBan, Reason};
 use crate::privacy::{ClientMode, Privacy};
+use crate::sample::Sample;
 use crate::snapshot::{Section, Write};
-use crate::subject::{Client, Locate, Location, TrustedProxies};
+use crate::subject::{self, Client, Locate, Location, TrustedProxies};
 
 /// Sections that name clients begin so: they are sealed on disk unless addresses are shown in full.
 pub(super) const SEALED: &str = "clients/";
@@ -33,6 +35,10 @@ const WATCHED: &str = "clients/watched";
 const VISITORS: [&str; 2] = ["clients/visitors", "clients/networks"];
 /// Counters of attackers, in the engine's own section.
 const ATTACKS: &str = "attacks";
+/// Counters of CrowdSec's decisions, there too.
+const CROWDSEC: &str = "crowdsec";
+/// How web servers answer whom a bouncer keeps out: forbidden, too many requests, and nginx's way to close the connection.
+const KEPT_OUT: [u16; 3] = [403, 429, 444];
 /// Clients on the page with their score.
 const TOP_CLIENTS: usize = 20;
 /// The longest fact of a finding, in characters.
@@ -60,6 +66,8 @@ pub struct Setup {
     pub never_ban: NeverBan,
     /// Knows where clients are.
     pub locate: Arc<dyn Locate>,
+    /// Whether CrowdSec tells whom it bans.
+    pub asks_crowdsec: bool,
 }
 
 /// What detection knows.
@@ -76,6 +84,7 @@ pub(super) struct Detection {
     pub(super) attacks: Attacks,
     pub(super) ledger: Ledger,
     pub(super) findings: Findings,
+    pub(super) decisions: Decisions,
 }
 
 /// Who did something, by its own word and by the log's.
@@ -118,6 +127,7 @@ impl Detection {
             attacks,
             ledger: Ledger::new(section),
             findings: Findings::new(saved.get(super::findings::SECTION)),
+            decisions: Decisions::new(setup.asks_crowdsec, &own[CROWDSEC]),
         }
     }
 
@@ -125,10 +135,13 @@ impl Detection {
     pub(super) fn request(&mut self, at: Timestamp, context: &mut Context<'_>, request: &HttpRequest<'_>, http: &mut Http) -> Judgement {
         let attack = self.classifier.classify(request);
         let class = attack.map(|attack| attack.class);
-        let link = self.link(request);
+        let is_kept_out = self.is_kept_out(at, context, request);
+        // How a ban is answered says nothing about who is banned: it was said before.
+        let attack = attack.filter(|attack| !is_kept_out || attack.class.is_strong());
+        let link = self.link(request).filter(|_| !is_kept_out);
         // Nearly all requests end here as long as nobody is suspicious.
         if attack.is_none() && link.is_none() && self.suspects.is_empty() {
-            return Judgement::default();
+            return Judgement { class, is_attackers: false };
         }
         let is_strong = class.is_some_and(AttackClass::is_strong);
         let by = By { agent: request.user_agent, address: context.proxies.client(request) };
@@ -150,6 +163,24 @@ impl Detection {
             self.link_opened(at, context, client, by, link);
         }
         Judgement { class, is_attackers: is_strong || is_suspicious }
+    }
+
+    /// Counts a request of somebody whom CrowdSec bans at that time; whether it was answered as bans are.
+    fn is_kept_out(&mut self, at: Timestamp, context: &Context<'_>, request: &HttpRequest<'_>) -> bool {
+        if self.decisions.is_empty() {
+            return false;
+        }
+        let address = subject::address(context.proxies.client(request));
+        let Some(ban) = address.and_then(|address| self.decisions.ban(at, address)) else { return false };
+        self.decisions.arrived(ban);
+        KEPT_OUT.contains(&request.status)
+    }
+
+    /// Takes what CrowdSec decided.
+    pub(super) fn decided(&mut self, now: Timestamp, sample: Sample) {
+        if let Sample::CrowdSec(decisions) = sample {
+            self.decisions.take(now, decisions);
+        }
     }
 
     #[expect(clippy::too_many_arguments, reason = "each is another owner's")]
@@ -396,6 +427,7 @@ impl Detection {
     pub(super) fn on_tick(&mut self, now: Timestamp) {
         self.suspects.on_tick(now);
         self.ledger.on_tick(now);
+        self.decisions.on_tick(now);
         if let Some(slow_attacker) = &mut self.slow_attacker {
             slow_attacker.on_tick(now);
         }
@@ -433,6 +465,7 @@ impl Detection {
             watchlist: self.slow_attacker.as_ref().map(SlowAttacker::by_strikes).unwrap_or_default(),
         };
         self.attacks.show(&now, reasons(), page);
+        self.decisions.show(page);
     }
 
     /// The fill of the bounded tables.
@@ -440,12 +473,14 @@ impl Detection {
         let table = |name, (tracked, limit, evicted)| Table { name, tracked, limit, evicted };
         let slow_attacker = self.slow_attacker.as_ref().map(|slow| table("watchlist", slow.fill()));
         let enumeration = self.enumeration.as_ref().map(|enumeration| table("links", enumeration.fill()));
-        [table("clients", self.suspects.fill())].into_iter().chain(slow_attacker).chain(enumeration).collect()
+        let clients = [table("clients", self.suspects.fill())];
+        clients.into_iter().chain(slow_attacker).chain(enumeration).chain(self.decisions.tables()).collect()
     }
 
     /// For the engine's own section: the counters.
     pub(super) fn save_counters(&self, own: &mut serde_json::Value) {
         own[ATTACKS] = self.attacks.save();
+        own[CROWDSEC] = self.decisions.save();
     }
 
     /// The writes that save what changed.

@@ -241,12 +241,14 @@ fn one(now: Timestamp, detection: &Detection, privacy: &Privacy, id: &str) -> Op
     let by_name = || detection.suspects.iter().map(|(client, _)| client).find(|client| shown(*client, privacy) == id);
     let client = by_address.or_else(by_name)?;
     let never_ban = detection.never_ban.reason(client, now, b"").map(|reason| reason.to_string());
+    let crowdsec = detection.decisions.ban_of(now, client).map(|ban| detection.decisions.view(ban));
     let Some(suspect) = detection.suspects.get(client) else {
         let watched = detection.slow_attacker.as_ref().and_then(|slow| slow.watched(client));
         return (by_address.is_some() || watched.is_some()).then(|| {
             json!({
                 "client": shown(client, privacy), "country": country(detection, client), "score": 0, "attacks": 0, "requests": 0,
-                "strikes": watched.map_or(0, |watched| watched.strikes), "never_ban": never_ban, "terms": [], "samples": [], "findings": [],
+                "strikes": watched.map_or(0, |watched| watched.strikes), "never_ban": never_ban, "crowdsec": crowdsec, "terms": [], "samples": [],
+                "findings": [],
             })
         });
     };
@@ -262,6 +264,7 @@ fn one(now: Timestamp, detection: &Detection, privacy: &Privacy, id: &str) -> Op
     view["samples"] = detection.ledger.samples(client).map(|one| sample(one, privacy)).collect();
     view["organisation"] = detection.locate.organisation(client.address()).into();
     view["never_ban"] = never_ban.into();
+    view["crowdsec"] = crowdsec.into();
     let name = shown(client, privacy);
     view["findings"] = json!(detection.findings.recent().filter(|finding| finding.client.as_deref() == Some(&name)).collect::<Vec<_>>());
     Some(view)

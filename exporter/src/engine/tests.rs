@@ -35,6 +35,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
 fn detection() -> DetectionSetup {
     let some = |number| std::num::NonZeroUsize::new(number).unwrap();
     DetectionSetup {
+        asks_crowdsec: false,
         link_prefixes: vec!["/t/".to_owned()],
         max_clients: some(1_000),
         scores: crate::detectors::suspicion::Config::default(),
@@ -320,4 +321,34 @@ fn the_gravest_classes_keep_a_sample_whatever_else_a_client_does() {
         assert!(classes.contains(&class), "{class} has none: {classes:?}");
     }
     assert!(samples.len() == 8 && samples.is_sorted_by(|a, b| a["at"].as_str() >= b["at"].as_str()));
+}
+
+#[test]
+fn whom_crowdsec_bans_is_counted_and_a_refusal_is_held_against_nobody() {
+    use crate::sample::crowdsec::{Decision, Decisions, Key, Target};
+    let mut engine = engine(BTreeMap::new());
+    let key = Key { target: Target::Network("203.0.113.0/24".parse().unwrap()), kind: "ban".into() };
+    let until = NOW.plus(Duration::from_secs(3_600));
+    let decision = Decision { key, origin: "CAPI".into(), scenario: "probing".into(), until };
+    let all = Decisions { is_all: true, deleted: Vec::new(), added: vec![decision], left_out: 0 };
+    let report = Report { probe: "crowdsec", polled: None, samples: vec![Sample::CrowdSec(all)] };
+    engine.step(NOW, Input::Probed(report));
+    // Two seconds later.
+    let request = |client: &str, path: &str, status: u16| {
+        format!("{client} - - [04/Apr/2026:00:30:02 +0000] \"GET {path} HTTP/1.1\" {status} 1 \"-\" \"test\"\n")
+    };
+    let deeds = |engine: &Engine, client: &str| {
+        let client = crate::subject::Client::parse(client.as_bytes()).unwrap();
+        engine.shared.detection.suspects.get(client).map(|suspect| suspect.deeds)
+    };
+    let clients = ["203.0.113.7", "192.0.2.7"];
+    for client in clients {
+        // One real attack, and then what anybody who is kept out gets.
+        let lines: String =
+            request(client, "/.env", 403) + &(0..20).map(|number| request(client, &format!("/{number}"), 403)).collect::<String>();
+        engine.step(NOW, Input::Lines(Batch { lines: lines.into_bytes(), ..batch(0, 0) }));
+    }
+    assert_eq!(clients.map(|client| deeds(&engine, client)), [Some(1), Some(21)]);
+    let saved = engine.shared.detection.decisions.save();
+    assert_eq!(saved["counters"]["requests"], serde_json::json!([["other", 0], ["probing", 21]]));
 }

@@ -102,6 +102,8 @@ metrics! {
         "Requests of strong attack classes and refused logins by the country of the client (ISO 3166-1, ZZ unknown); a country appears once it was met.");
     HTTP_ATTACK_BYTES = counter("hostwarden_http_attack_bytes_total", &["source"],
         "Bytes sent to attackers: in answers to strong attack classes and to all requests of suspicious clients.");
+    HTTP_BANNED_REQUESTS = counter("hostwarden_http_banned_requests_total", &["scenario"],
+        "Requests in the web logs of clients that CrowdSec bans at that time, by the scenario they are banned for: the first 100 met, else other.");
     CLIENT_SUSPICION_SCORE = gauge("hostwarden_client_suspicion_score", &["client", "country"],
         "Suspicion score of the 20 clients with the highest ones, by address or pseudonym as configured. For tables, not for graphs: who leaves the list leaves the page.");
     CLIENTS_SUSPICIOUS = gauge("hostwarden_clients_suspicious", &[],
@@ -153,6 +155,9 @@ metrics! {
     INTEGRITY_FILES = gauge("hostwarden_integrity_files", &[], "Watched files that are there.");
     INTEGRITY_UNREADABLE_FILES = gauge("hostwarden_integrity_unreadable_files", &[],
         "Watched files that the exporter may not read: of these only size, owner and mode are watched.");
+
+    CROWDSEC_DECISIONS = gauge("hostwarden_crowdsec_decisions", &["origin", "type", "scenario"],
+        "Decisions of CrowdSec in force: one for each address, range or other target and type, the longest. The 100 combinations with most decisions; the rest is other. While CrowdSec is away, what it decided before holds until it ends.");
     UDP_PACKETS = counter("hostwarden_udp_received_packets_total", &["service", "port"],
         "Packets that arrived at the UDP port, of this machine or of a container, counted by the kernel; those that a firewall drops later on, too.");
     UDP_BYTES = counter("hostwarden_udp_received_bytes_total", &["service", "port"],

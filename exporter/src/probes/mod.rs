@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::sample::{Report, Sample};
 
+pub mod crowdsec;
 pub mod host;
 pub mod integrity;
 pub mod sqlserver;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::config::{self, Config, Probe as Settings};
 use crate::engine::probes::{self as subjects, Subject};
+use crate::probes::crowdsec::{self, CrowdSec};
 use crate::probes::integrity::{self, Integrity};
 use crate::probes::sqlserver::SqlServer;
 use crate::probes::udp_ports::{self, UdpPorts};
@@ -33,6 +34,11 @@ pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
         let names = sqlserver.instances.iter().map(|instance| instance.name.clone());
         let subject = subjects::sqlserver::SqlServer::new(names);
         Ok((Box::new(SqlServer::new(sqlserver.clone(), limit)), Box::new(subject)))
+    })?;
+    all.add(&settings.crowdsec, |asked| {
+        let api_key = asked.api_key.as_ref().map(|key| key.expose().to_owned()).unwrap_or_default();
+        let probe = CrowdSec::new(&crowdsec::Config { url: asked.url.clone(), api_key })?;
+        Ok((Box::new(probe), Box::new(subjects::CrowdSec)))
     })?;
     all.add(&settings.udp_ports, |udp| {
         let ports = udp.services.iter().map(|service| service.port).collect();

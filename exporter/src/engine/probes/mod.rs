@@ -11,11 +11,13 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+mod crowdsec;
 pub mod host;
 mod integrity;
 pub mod sqlserver;
 mod udp_ports;
 
+pub use crowdsec::CrowdSec;
 pub use integrity::Integrity;
 pub use udp_ports::UdpPorts;
 
