@@ -125,6 +125,9 @@ const ROOMS: &[Room] = &[
         &[
             "bollard",
             "futures_util",
+            "http_body_util",
+            "hyper",
+            "hyper_util",
             "inotify",
             "ipnet",
             "netlink_sys",

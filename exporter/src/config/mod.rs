@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::detectors::{players, port_scan, ssh_brute_force};
+use crate::detectors::{containers, players, port_scan, ssh_brute_force};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
+use crate::probes::docker;
 
 mod checks;
 mod environment;
@@ -187,6 +188,8 @@ pub struct Detectors {
     pub port_scan: Detector<port_scan::Config>,
     /// Remembers who plays.
     pub players: Detector<players::Config>,
+    /// Finds containers in trouble.
+    pub containers: Detector<containers::Config>,
 }
 
 /// Scores suspicious clients.
@@ -251,7 +254,10 @@ pub struct Detector<T> {
 
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Probes {}
+pub struct Probes {
+    /// Containers.
+    pub docker: Probe<docker::Config>,
+}
 
 /// A probe: when it looks, and its own settings.
 #[derive(Clone, Debug, PartialEq)]

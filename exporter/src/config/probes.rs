@@ -3,11 +3,35 @@
 use std::ops::RangeInclusive;
 
 use super::section::Section;
+use super::values::{Wrong, wrong};
 use super::{Probe, Probes};
+use crate::probes::docker;
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |_probes| Probes {})
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes { docker: docker(probes) })
+}
+
+fn docker(probes: &mut Section<'_, '_>) -> Probe<docker::Config> {
+    let rhythm = Rhythm { interval_secs: 15, intervals: 5..=3_600, timeout_secs: 10 };
+    probe(probes, docker::NAME, "Containers, by the Docker API; only GET is asked.", &rhythm, |docker| docker::Config {
+        endpoint: docker.text(
+            "endpoint",
+            "unix:///var/run/docker.sock",
+            "Where Docker listens, or better a proxy that lets only GET through.",
+            endpoint,
+        ),
+        inspect: docker.flag(
+            "inspect",
+            true,
+            "Whether each container's details are asked for: start, restarts, exit code. They hold its environment, which is not kept.",
+        ),
+    })
+}
+
+fn endpoint(text: &str) -> Result<docker::Endpoint, Wrong> {
+    let remedy = "write \"unix:///var/run/docker.sock\" or for example \"tcp://127.0.0.1:2375\"";
+    docker::Endpoint::parse(text).ok_or_else(|| wrong(text, "is no endpoint of Docker", remedy))
 }
 
 /// When a probe looks if nothing is configured, and what may be.
@@ -18,7 +42,6 @@ struct Rhythm {
 }
 
 /// Reads `[probes.NAME]`.
-#[expect(dead_code, reason = "the first probe uses it")]
 fn probe<'d, T>(
     probes: &mut Section<'_, 'd>,
     name: &'static str,

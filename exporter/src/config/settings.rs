@@ -13,7 +13,7 @@ use super::{
     Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
-use crate::detectors::{players, port_scan, ssh_brute_force};
+use crate::detectors::{containers, players, port_scan, ssh_brute_force};
 use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -175,7 +175,8 @@ fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
     let slow_attacker = detectors.section("slow_attacker", "The watchlist of those who attack slowly.", slow_attacker);
     let enumeration = detectors.section("enumeration", "Sees links (web.link_prefixes) being guessed.", enumeration);
     let (ssh_brute_force, port_scan, players) = (ssh(detectors), scans(detectors), players(detectors));
-    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players }
+    let containers = containers(detectors);
+    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players, containers }
 }
 
 fn suspicion(score: &mut Section<'_, '_>) -> Suspicion {
@@ -314,4 +315,24 @@ fn players(detectors: &mut Section<'_, '_>) -> Detector<players::Config> {
             max_players: players.size("max_players", 16_384, 16..=1_048_576, "The most players remembered."),
         },
     })
+}
+
+fn containers(detectors: &mut Section<'_, '_>) -> Detector<containers::Config> {
+    detectors.section(
+        "containers",
+        "Finds containers that died, ran out of memory, are unhealthy or restart again and again.",
+        |containers| Detector {
+            enabled: containers.flag("enabled", true, "Whether it runs."),
+            config: containers::Config {
+                restarts: containers.size("restarts", 3, 2..=20, "Deaths of one container in the window that make a restart loop."),
+                window_secs: containers.number("window_secs", 300, 60..=3_600, "The window; a loop without a death for so long has ended."),
+                cooldown_secs: containers.number(
+                    "cooldown_secs",
+                    900,
+                    0..=86_400,
+                    "The least time between two findings of a kind about one container.",
+                ),
+            },
+        },
+    )
 }

@@ -3,6 +3,7 @@
 
 pub mod bot_errors;
 pub mod bot_latency;
+pub mod containers;
 pub mod enumeration;
 pub mod players;
 pub mod port_scan;
@@ -13,5 +14,5 @@ pub mod suspicion;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 6] =
-    [bot_errors::NAME, enumeration::NAME, port_scan::NAME, slow_attacker::NAME, ssh_brute_force::NAME, suspicion::NAME];
+pub const NAMES: [&str; 7] =
+    [bot_errors::NAME, containers::NAME, enumeration::NAME, port_scan::NAME, slow_attacker::NAME, ssh_brute_force::NAME, suspicion::NAME];

@@ -33,6 +33,7 @@ struct Row {
 #[derive(Debug)]
 enum Value {
     Counter(u64),
+    CounterF64(f64),
     Gauge(f64),
     Histogram { sum: f64, count: u64, buckets: Vec<(f64, u64)> },
     Info,
@@ -61,6 +62,11 @@ impl Page {
     /// Adds a counter's row; `labels` are values in the metric's order.
     pub fn counter(&mut self, metric: &'static Metric, labels: &[&str], value: u64) {
         self.push(metric, labels, Value::Counter(value), 1);
+    }
+
+    /// Adds the row of a counter that is not counted in whole ones: seconds.
+    pub fn counter_f64(&mut self, metric: &'static Metric, labels: &[&str], value: f64) {
+        self.push(metric, labels, Value::CounterF64(value), 1);
     }
 
     /// Adds to the row of a counter that several sources share.
@@ -165,6 +171,7 @@ impl Value {
     fn encode(&self, encoder: &mut MetricEncoder<'_>) -> fmt::Result {
         match self {
             Self::Counter(value) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
+            Self::CounterF64(value) => encoder.encode_counter::<NoLabelSet, _, u64>(value, None),
             Self::Gauge(value) => encoder.encode_gauge(value),
             Self::Histogram { sum, count, buckets } => encoder.encode_histogram::<NoLabelSet>(*sum, *count, buckets, None),
             Self::Info => Ok(()),

@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::sample::{Report, Sample};
 
+pub mod docker;
 pub mod surroundings;
 
 /// One probe.

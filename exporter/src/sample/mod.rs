@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+pub mod docker;
+
 /// What one probe handed in at one moment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -25,4 +27,9 @@ pub struct Polled {
 
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Sample {}
+pub enum Sample {
+    /// All containers.
+    Containers(docker::Containers),
+    /// Something happened to one container.
+    ContainerEvent(docker::ContainerEvent),
+}

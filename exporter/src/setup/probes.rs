@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::config::{self, Probe as Settings};
-use crate::engine::probes::Subject;
+use crate::config::{Config, Probe as Settings};
+use crate::engine::probes::{self as subjects, Subject};
+use crate::probes::docker::Docker;
 use crate::probes::{Planned, Probe};
 
 /// What runs.
@@ -20,13 +21,19 @@ pub(super) struct Probes {
 /// # Errors
 ///
 /// Why one cannot be built.
-pub(super) fn probes(_config: &config::Probes) -> anyhow::Result<Probes> {
-    Ok(Probes::default())
+pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
+    let (settings, detectors) = (&config.probes, &config.detectors);
+    let mut probes = Probes::default();
+    probes.add(&settings.docker, |docker| {
+        let probe = Docker::new(docker, Duration::from_secs(settings.docker.timeout_secs));
+        let subject = subjects::docker::Docker::new(super::wanted(&detectors.containers));
+        Ok((Box::new(probe), Box::new(subject)))
+    })?;
+    Ok(probes)
 }
 
 impl Probes {
     /// Adds a probe, if it is switched on.
-    #[expect(dead_code, reason = "the first probe uses it")]
     fn add<T>(
         &mut self,
         settings: &Settings<T>,

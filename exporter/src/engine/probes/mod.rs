@@ -11,6 +11,8 @@ use crate::metrics::{Page, names};
 use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
+pub mod docker;
+
 /// What is kept of one probe.
 pub trait Subject: Send {
     /// The probe's name.
@@ -27,6 +29,11 @@ pub trait Subject: Send {
 
     /// Writes its rows.
     fn show(&self, now: Timestamp, page: &mut Page);
+
+    /// What it knows of each thing that it looks at, for people: entries of a list of the API.
+    fn view(&self) -> Vec<Value> {
+        Vec::new()
+    }
 
     /// The fill of its bounded tables.
     fn tables(&self) -> Vec<Table> {
@@ -132,6 +139,11 @@ impl Probes {
             })
         };
         json!({ "probes": self.probes.iter().map(probe).collect::<Vec<_>>() })
+    }
+
+    /// The entries that a probe has for the API; none if it does not run.
+    pub(super) fn view_of(&self, probe: &str) -> Vec<Value> {
+        self.probes.iter().filter(|(subject, _)| subject.name() == probe).flat_map(|(subject, _)| subject.view()).collect()
     }
 
     /// The fill of all bounded tables.
