@@ -85,7 +85,7 @@ case "${1:-}" in
     deny) need_deny ;;
     test)
         need_build
-        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd
+        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dockerd=docker.io busybox=busybox-static
         need_deny
         ;;
     bench)

@@ -132,6 +132,8 @@ impl Containers {
                 known.die(now, &config, Death { at, due: now.plus(HOLD), code, last_words }, out);
             }
             Happening::OomKilled => known.out_of_memory(at, &config, last_words.as_deref(), out),
+            // Its checks fail because it is being stopped.
+            Happening::Health(Health::Unhealthy) if is_commanded => {}
             Happening::Health(health) => {
                 known.health_at = now;
                 known.feel(at, &config, Some(health), last_words.as_deref(), out);
@@ -152,7 +154,7 @@ impl Containers {
         for container in &seen.list {
             let Some(details) = container.details else {
                 let known = self.known(now, &container.id, &container.name);
-                known.feel_by_look(now, &config, container.health, out);
+                known.feel_by_look(now, &config, container, out);
                 continue;
             };
             let is_new = !self.containers.contains_key(&container.id);
@@ -164,7 +166,7 @@ impl Containers {
                 dead.push((container.id.clone(), death, details.oom_killed));
             }
             known.count_restarts(now, &config, &details, out);
-            known.feel_by_look(now, &config, container.health, out);
+            known.feel_by_look(now, &config, container, out);
             known.run = details.started.filter(|_| is_alive(container));
         }
         // A Docker that goes down takes all along, and nobody has crashed.
@@ -302,9 +304,10 @@ impl Known {
         }
     }
 
-    fn feel_by_look(&mut self, now: Timestamp, config: &Config, health: Option<Health>, out: &mut Vec<Found>) {
+    fn feel_by_look(&mut self, now: Timestamp, config: &Config, container: &Container, out: &mut Vec<Found>) {
         if now.since(self.health_at) > LOOK_AGE {
-            self.feel(now, config, health, None, out);
+            // Docker calls what has stopped unhealthy.
+            self.feel(now, config, container.health.filter(|_| is_alive(container)), None, out);
         }
     }
 
@@ -335,7 +338,7 @@ impl Known {
         let is_over = matches!(container.state, Some(State::Exited | State::Dead));
         let at = details.finished.filter(|at| *at > self.last_death.plus(SAME_DEATH))?.min(now);
         let is_told = self.told != (0, 0) || now.since(self.last_death) <= LOOK_AGE;
-        (is_over && details.exit_code != 0 && !is_told).then(|| Death { at, due: now, code: details.exit_code, last_words: None })
+        (is_over && details.exit_code != 0 && !is_told).then_some(Death { at, due: now, code: details.exit_code, last_words: None })
     }
 
     /// Takes the restarts since the last look of which Docker did not tell.
@@ -353,10 +356,10 @@ impl Known {
         (self.last_death, self.looked_death) = (self.last_death.max(at), at);
         if self.looping > 0 && !was_looping {
             self.looping = self.deaths.len() as u64;
-            let text = format!("is in a restart loop: Docker started it again {more} times since the last look");
+            let text = format!("is in a restart loop: Docker started it again {} since the last look", times(more));
             self.tell(at, Severity::Critical, text, Vec::new(), out);
         } else if unseen > without && self.looping == 0 && self.may_tell(Kind::Died, at, config) {
-            let text = format!("died by itself, and Docker started it again ({unseen} times since the last look)");
+            let text = format!("died by itself, and Docker started it again ({} since the last look)", times(unseen));
             self.tell(at, Severity::Warning, text, Vec::new(), out);
         }
     }
@@ -424,6 +427,10 @@ fn code_in_words(code: i64) -> String {
         _ => return format!("exit code {code}"),
     };
     format!("exit code {code} ({meaning})")
+}
+
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn minutes(secs: u64) -> String {

@@ -327,7 +327,7 @@ impl Detection {
         let (client, country, who) = match &found.about {
             About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
             About::Network(network) => self.placed(network.address(), network.to_string()),
-            About::Thing(thing) => (None, None, context.privacy.scrub_to(thing.as_bytes(), THING_CHARS)),
+            About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
         };
         let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
         let finding = Finding {

@@ -101,7 +101,9 @@ fn what_people_do_is_no_crash() {
         vec![Died(137), Stopped],
     ] {
         let mut scene = Scene::new();
-        events.iter().enumerate().for_each(|(n, what)| drop(scene.event(n as f64 / 10.0, *what)));
+        for (n, what) in events.iter().enumerate() {
+            scene.event(n as f64 / 10.0, *what);
+        }
         assert_eq!(scene.tick(5.0).told(), [""; 0], "{events:?}");
     }
     let mut scene = Scene::new();
@@ -154,6 +156,12 @@ fn health_is_told_when_it_changes() {
     assert!(scene.told().is_empty(), "so soon after the last one");
     scene.look(1_000.0, std::slice::from_ref(&unhealthy));
     assert_eq!(scene.told(), ["Warning: became unhealthy"], "it stayed so");
+    // Docker calls what has stopped, or is being stopped, unhealthy.
+    let mut scene = Scene::new();
+    let stopped = Container { health: unhealthy.health, ..exited("aa", 10.0, 0) };
+    scene.look(0.0, std::slice::from_ref(&healthy)).event(9.0, Signalled(15)).event(9.5, Happening::Health(Health::Unhealthy));
+    scene.look(100.0, &[stopped]);
+    assert!(scene.told().is_empty());
     // Known by looks alone.
     let mut scene = Scene::new();
     scene.look(0.0, std::slice::from_ref(&unhealthy)).look(15.0, &[unhealthy]).look(30.0, &[healthy]);
@@ -211,13 +219,15 @@ fn a_docker_that_restarts_takes_all_along() {
 fn restarts_that_only_looks_tell_of_are_found() {
     let mut scene = Scene::new();
     scene.look(0.0, &[restarted("aa", 4, -100.0)]).look(15.0, &[restarted("aa", 5, 10.0)]).tick(17.0);
-    assert_eq!(scene.told(), ["Warning: died by itself, and Docker started it again (1 times since the last look)"]);
+    assert_eq!(scene.told(), ["Warning: died by itself, and Docker started it again (once since the last look)"]);
     scene.look(30.0, &[restarted("aa", 8, 29.0)]).look(45.0, &[restarted("aa", 12, 44.0)]);
     assert_eq!(scene.told(), ["Critical: is in a restart loop: Docker started it again 3 times since the last look"]);
     // It ends without an error each time, which alone is nothing.
     let mut scene = Scene::new();
     scene.look(0.0, &[restarted("aa", 0, -100.0)]);
-    (1..4).for_each(|n| drop(scene.event(f64::from(n), Died(0)).event(f64::from(n) + 0.1, Started)));
+    for n in 1..4 {
+        scene.event(f64::from(n), Died(0)).event(f64::from(n) + 0.1, Started);
+    }
     scene.look(15.0, &[restarted("aa", 3, 3.0)]);
     assert_eq!(scene.told(), ["Critical: is in a restart loop: Docker started it again 3 times since the last look"]);
     // Told of as they happened: nothing is counted twice.

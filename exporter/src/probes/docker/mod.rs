@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
 use futures_util::stream;
+use serde::de::DeserializeOwned;
 
 use crate::clock;
-use crate::probes::{Error, Outlet, Probe, Work};
+use crate::probes::{Error, Outlet, Probe, Seen, Work};
 use crate::sample::Sample;
 use crate::sample::docker::{Container, Containers};
 
@@ -57,8 +58,9 @@ impl Docker {
         Self { client: Client::new(config.endpoint.clone()), inspect: config.inspect, give_up_after: timeout.mul_f64(0.8) }
     }
 
-    /// All containers. Only the list has to be answered; who does not tell the rest in time delays and hides nobody else.
-    async fn look(&self) -> Result<Containers, Error> {
+    /// All containers. Who does not tell the rest in time delays and hides nobody else; if nobody tells it, that is a problem of Docker or
+    /// of a proxy's rules.
+    async fn look(&self) -> Result<Seen, Error> {
         let give_up = clock::stopwatch() + self.give_up_after;
         let listed: Vec<Listed> = self.client.get("/containers/json?all=1", LIST_BYTES).await?;
         let mut list: Vec<Container> = listed.into_iter().filter_map(Listed::container).collect();
@@ -66,34 +68,49 @@ impl Docker {
         list.dedup_by(|a, b| a.name == b.name);
         let left_out = list.len().saturating_sub(MAX_CONTAINERS);
         list.truncate(MAX_CONTAINERS);
-        let list = stream::iter(list).map(|container| self.complete(container, give_up)).buffered(AT_ONCE).collect().await;
-        Ok(Containers { list, left_out })
+        let told: Vec<Told> = stream::iter(list).map(|container| self.complete(container, give_up)).buffered(AT_ONCE).collect().await;
+        let problem = common(told.iter().map(|told| &told.details)).or_else(|| common(told.iter().map(|told| &told.stats)));
+        let list = told.into_iter().map(|told| told.container).collect();
+        Ok(Seen { samples: vec![Sample::Containers(Containers { list, left_out })], problem })
     }
 
     /// Adds to a container what the list does not tell. Each on its own: one that cannot be measured can still be told about.
-    async fn complete(&self, mut container: Container, give_up: Instant) -> Container {
-        let within = || ANSWER_WITHIN.min(give_up.saturating_duration_since(clock::stopwatch()));
-        let stats = if is_alive(&container) { tokio::time::timeout(within(), self.stats(&container.id)).await } else { Ok(None) };
-        if self.inspect
-            && let Ok(Some(details)) = tokio::time::timeout(within(), self.details(&container.id)).await
-        {
+    async fn complete(&self, mut container: Container, give_up: Instant) -> Told {
+        let id = container.id.clone();
+        let stats = if is_alive(&container) { Some(self.ask(&id, "stats?stream=0&one-shot=1", give_up).await) } else { None };
+        let details = if self.inspect { Some(self.ask::<Inspected>(&id, "json", give_up).await) } else { None };
+        if let Some(Ok(details)) = &details {
             details.complete(&mut container);
         }
         // It may have been started again between the two: what was measured before then is of another run.
         let started = container.details.and_then(|details| details.started);
-        let is_of_this_run = |stats: &Stats| started.zip(stats.measured()).is_none_or(|(started, measured)| measured >= started);
-        container.usage = stats.ok().flatten().filter(is_of_this_run).and_then(|stats| stats.usage());
-        container
+        let is_of_this_run = |stats: &&Stats| started.zip(stats.measured()).is_none_or(|(started, measured)| measured >= started);
+        container.usage = stats.as_ref().and_then(|stats| stats.as_ref().ok()).filter(is_of_this_run).and_then(Stats::usage);
+        Told { container, details: details.map(|asked| asked.map(drop)), stats: stats.map(|asked| asked.map(drop)) }
     }
 
-    async fn details(&self, id: &str) -> Option<Inspected> {
-        self.client.get(&format!("/containers/{id}/json"), DETAILS_BYTES).await.ok()
+    async fn ask<T: DeserializeOwned>(&self, id: &str, what: &str, give_up: Instant) -> Result<T, Error> {
+        let within = ANSWER_WITHIN.min(give_up.saturating_duration_since(clock::stopwatch()));
+        let path = format!("/containers/{id}/{what}");
+        tokio::time::timeout(within, self.client.get(&path, DETAILS_BYTES)).await.map_err(|_| Error::TimedOut(within))?
     }
+}
 
-    /// Without `one-shot` the engine would measure twice, a second apart.
-    async fn stats(&self, id: &str) -> Option<Stats> {
-        self.client.get(&format!("/containers/{id}/stats?stream=0&one-shot=1"), DETAILS_BYTES).await.ok()
+/// A container, and how asking for it alone went; `None`: it was not asked.
+struct Told {
+    container: Container,
+    details: Option<Result<(), Error>>,
+    stats: Option<Result<(), Error>>,
+}
+
+/// What failed for all that were asked.
+fn common<'a>(asked: impl Iterator<Item = &'a Option<Result<(), Error>>>) -> Option<Error> {
+    let mut failed = None;
+    for asked in asked.flatten() {
+        let Err(error) = asked else { return None };
+        failed = Some(Error::failed("ask for single containers", error));
     }
+    failed
 }
 
 fn is_alive(container: &Container) -> bool {
@@ -106,7 +123,7 @@ impl Probe for Docker {
     }
 
     fn poll(&mut self) -> Work<'_> {
-        Work::Async(Box::pin(async { self.look().await.map(|containers| vec![Sample::Containers(containers)]).into() }))
+        Work::Async(Box::pin(async { self.look().await.unwrap_or_else(|problem| Err(problem).into()) }))
     }
 
     fn watch(&mut self, outlet: Outlet) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use super::answers::Told;
 use super::client::{Answer, Client};
@@ -41,14 +41,18 @@ type Key = (i64, String, String);
 
 /// Hands in what happens, for ever; ends when nobody takes it any more.
 pub(super) async fn watch(client: Client, outlet: Outlet) {
-    let mut watched = Watched { client, seen: VecDeque::new(), since: None };
+    let mut watched = Watched { client, seen: VecDeque::new(), since: None, is_broken: false };
     let mut wait = BACK_OFF.0;
     loop {
         let begun = clock::stopwatch();
         match watched.follow(&outlet).await {
             Ok(Taken::Wanted) => {}
             Ok(Taken::Unwanted) => return,
-            Err(error) => debug!(%error, "The events of Docker broke off."),
+            Err(error) if watched.is_broken => debug!(%error, "The events of Docker still cannot be followed."),
+            Err(error) => {
+                warn!(%error, "The events of Docker cannot be followed: until they can, trouble is found by looking only.");
+                watched.is_broken = true;
+            }
         }
         wait = if begun.elapsed() > BACK_OFF.1 { BACK_OFF.0 } else { (wait * 2).min(BACK_OFF.1) };
         tokio::time::sleep(wait).await;
@@ -68,6 +72,8 @@ struct Watched {
     seen: VecDeque<Key>,
     /// When the last event happened, or else when it was first listened, in nanoseconds.
     since: Option<i64>,
+    /// Whether the last attempt failed, and that was told.
+    is_broken: bool,
 }
 
 impl Watched {
@@ -78,6 +84,9 @@ impl Watched {
         let opening = tokio::time::timeout(OPEN_WITHIN, self.client.open(&path)).await;
         let answer = opening.map_err(|_| Error::TimedOut(OPEN_WITHIN))??;
         let opened = clock::now();
+        if std::mem::take(&mut self.is_broken) {
+            info!("The events of Docker are followed again.");
+        }
         let mut replay = Replay { again: self.since.map(|_| opened), is_same_engine: None };
         self.since.get_or_insert(opened.micros().saturating_mul(1_000));
         let client = self.client.clone();
@@ -187,7 +196,12 @@ mod tests {
     }
 
     fn watched() -> Watched {
-        Watched { client: Client::new(super::super::Endpoint::Tcp("127.0.0.1:1".into())), seen: VecDeque::new(), since: None }
+        Watched {
+            client: Client::new(super::super::Endpoint::Tcp("127.0.0.1:1".into())),
+            seen: VecDeque::new(),
+            since: None,
+            is_broken: false,
+        }
     }
 
     fn replay(opened_nanos: Option<i64>) -> Replay {
