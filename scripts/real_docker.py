@@ -36,6 +36,7 @@ from pathlib import Path
 
 from exporter import ROOT, Exporter, free_port, is_counting, key
 
+BEGUN = time.monotonic()
 INTERVAL = 5
 PLAIN = 24
 
@@ -62,6 +63,10 @@ COUNTERS = "hostwarden_container_"
 
 def fail(problem):
     sys.exit(f"FAILED: {problem}")
+
+
+def say(text):
+    print(f"{time.monotonic() - BEGUN:3.0f} s  {text}", flush=True)
 
 
 def wait_until(holds, within, what):
@@ -312,7 +317,7 @@ def check_findings(engine, findings, begun):
         fail(f"what a user did was taken for trouble: {innocent}")
     if len(findings.about("hungry")) != 1 or len(findings.about("crashed")) != 1 or len(findings.about("looping")) > 2:
         fail(f"told more than once: {findings.texts()}")
-    print("Findings, seconds after the event: " + ", ".join(f"{name} {secs:.1f}" for name, secs in late.items()) + "; users' stops are none.")
+    say("Findings, seconds after the event: " + ", ".join(f"{name} {secs:.1f}" for name, secs in late.items()) + "; users' stops are none.")
 
 
 def check_metrics(engine, exporter):
@@ -357,9 +362,9 @@ def check_metrics(engine, exporter):
         fail("the page is not what Docker says:\n" + "\n".join(problems))
     cpu = check_cpu(engine, exporter, values, after)
     listed = api(exporter, "containers?limit=500")
-    if listed["total"] != 30 or {one["container"] for one in listed["containers"]} != set(after):
+    if listed["total"] != 30 or {one["name"] for one in listed["containers"]} != set(after):
         fail(f"the API lists {listed['total']} containers")
-    print(f"Metrics: 30 containers equal docker inspect and docker stats within one interval; {cpu:.2f} s of processor time by both.")
+    say(f"Metrics: 30 containers equal docker inspect and docker stats within one interval; {cpu:.2f} s of processor time by both.")
 
 
 def check_cpu(engine, exporter, values, containers):
@@ -394,7 +399,7 @@ def check_cache(exporter, proxy):
     polls = 1 + (time.monotonic() - begun) // INTERVAL
     if proxy.asked["GET /containers/ID/stats"] - before > 31 * polls:
         fail("pages ask Docker")
-    print(f"Pages: 50 of them asked Docker for nothing; the median took {sorted(took)[25] * 1000:.0f} ms.")
+    say(f"Pages: 50 of them asked Docker for nothing; the median took {sorted(took)[25] * 1000:.0f} ms.")
 
 
 def check_gaps(engine, exporter, proxy, findings):
@@ -411,7 +416,7 @@ def check_gaps(engine, exporter, proxy, findings):
     engine.run("untold", "sleep 6; exit 11")
     findings.expect("untold", "died by itself with exit code 11", 6 + 3 * INTERVAL)
     proxy.no_events = False
-    print("Gaps: a crash while the proxy was away and one while it refused events were found, each once.")
+    say("Gaps: a crash while the proxy was away and one while it refused events were found, each once.")
     return ["unseen", "untold"]
 
 
@@ -433,9 +438,7 @@ def check_engine_restart(engine, exporter, findings, how):
         (engine.folder / "docker.pid").unlink(missing_ok=True)
     engine.start()
     running = [name for name, one in engine.inspect().items() if one["State"]["Status"] == "running"]
-    for name in [f"plain-{number:02}" for number in range(2, PLAIN)]:
-        if name not in running:
-            engine.docker("start", name)
+    engine.docker("start", *(f"plain-{number:02}" for number in range(2, PLAIN)))
     exporter.wait_until(lambda v: v.get(key(COUNTERS + "state", **labels("plain-04", "workers"), state="running")) == 1, 30, "containers are back")
     time.sleep(INTERVAL + 2)
     never_fall(exporter, values, "after the engine came back")
@@ -443,7 +446,7 @@ def check_engine_restart(engine, exporter, findings, how):
     guilty = [text for text in new if not re.match(r"Container (looping|unhealthy) ", text)]
     if guilty or len(new) > 4:
         fail(f"an engine that was restarted ({how}) is taken for crashes: {new}")
-    print(f"Engine restarted ({how}): {len(running)} ran on or again, no container was blamed.")
+    say(f"Engine restarted ({how}): of 30 containers {len(running)} came up by themselves, and none was blamed.")
 
 
 def never_fall(exporter, before, when):
@@ -467,7 +470,7 @@ def check_exporter_restart(exporter, findings, endpoint):
     new = [finding["summary"] for number, (_, finding) in findings.seen.items() if number > known]
     if [text for text in new if not text.startswith("Container looping ")]:
         fail(f"told again after a kill: {new}")
-    print("Exporter killed: no counter fell, nothing was told again.")
+    say("Exporter killed: no counter fell, nothing was told again.")
 
 
 def check_questions(proxy):
@@ -479,7 +482,7 @@ def check_questions(proxy):
             fail(f"{kind} was never asked")
         if f"`{kind}`" not in docs:
             fail(f"docs/probes.md does not name {kind}")
-    print("Questions: " + ", ".join(f"{count} {kind}" for kind, count in sorted(proxy.asked.items())) + "; no others.")
+    say("Questions: " + ", ".join(f"{count} {kind}" for kind, count in sorted(proxy.asked.items())) + "; no others.")
 
 
 def trial(folder, ending):

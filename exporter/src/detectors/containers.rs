@@ -12,6 +12,10 @@ use crate::event::Timestamp;
 use crate::finding::{About, Found, Severity};
 use crate::sample::docker::{self, Container, ContainerEvent, Details, Happening, Health, State};
 
+mod words;
+
+use words::{code_in_words, evidence, is_commanded_code, minutes, times};
+
 /// Its name in `findings_total`.
 pub const NAME: &str = "containers";
 
@@ -33,7 +37,7 @@ const FORGET_AFTER: Duration = Duration::from_secs(60);
 const NOT_ENDING: [u32; 5] = [1, 10, 12, 18, 28];
 
 /// Settings.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Config {
     /// Deaths in the window that make a restart loop.
     pub restarts: usize,
@@ -110,7 +114,7 @@ impl Containers {
     /// Takes what happened to a container.
     pub fn observe(&mut self, now: Timestamp, event: ContainerEvent, out: &mut Vec<Found>) {
         let at = event.at.min(now);
-        let config = self.config.clone();
+        let config = self.config;
         let ContainerEvent { id, name, what, last_words, .. } = event;
         let known = self.known(now, &id, &name);
         let is_commanded = at.since(known.signalled) <= OBEYS_WITHIN && known.signalled != Timestamp::default();
@@ -147,7 +151,7 @@ impl Containers {
 
     /// Takes a look at all containers.
     pub fn look(&mut self, now: Timestamp, seen: &docker::Containers, out: &mut Vec<Found>) {
-        let config = self.config.clone();
+        let config = self.config;
         let last_look = self.last_look;
         let mut lived_on = 0;
         let mut dead: Vec<(String, Death, bool)> = Vec::new();
@@ -192,18 +196,13 @@ impl Containers {
 
     /// Tells what has waited long enough, and of loops that have ended.
     pub fn on_tick(&mut self, now: Timestamp, out: &mut Vec<Found>) {
-        let config = self.config.clone();
+        let config = self.config;
         for known in self.containers.values_mut() {
             if known.pending.as_ref().is_some_and(|death| death.due <= now) {
                 known.settle(&config, out);
             }
             known.calm_down(now, &config, out);
         }
-    }
-
-    /// Containers remembered, and how many can be.
-    pub fn fill(&self) -> (usize, usize) {
-        (self.containers.len(), MAX_CONTAINERS)
     }
 
     /// For [`Containers::load`].
@@ -393,48 +392,6 @@ impl Known {
 
 fn is_alive(container: &Container) -> bool {
     container.state.is_some_and(State::is_alive)
-}
-
-/// What a look cannot tell from somebody's `docker stop`: ended by INT, KILL or TERM.
-fn is_commanded_code(code: i64) -> bool {
-    matches!(code, 130 | 137 | 143)
-}
-
-fn evidence(code: Option<i64>, last_words: Option<&str>) -> Vec<String> {
-    let code = code.map(|code| format!("ended with {}", code_in_words(code)));
-    let words = last_words.map(|words| format!("its log: {words}"));
-    code.into_iter().chain(words).collect()
-}
-
-/// What an exit code says: 125 to 127 are the container engine's and the shell's, above 128 it is the signal's number.
-fn code_in_words(code: i64) -> String {
-    let meaning = match code {
-        125 => "Docker could not run it",
-        126 => "its command cannot be executed",
-        127 => "its command was not found",
-        129 => "hung up",
-        130 => "interrupted",
-        131 => "quit",
-        132 => "illegal instruction",
-        134 => "aborted",
-        135 => "bus error",
-        136 => "arithmetic error",
-        137 => "killed",
-        139 => "segmentation fault",
-        141 => "broken pipe",
-        143 => "terminated",
-        159 => "forbidden system call",
-        _ => return format!("exit code {code}"),
-    };
-    format!("exit code {code} ({meaning})")
-}
-
-fn times(count: u64) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
-}
-
-fn minutes(secs: u64) -> String {
-    if secs.is_multiple_of(60) && secs > 60 { format!("{} minutes", secs / 60) } else { format!("{secs} seconds") }
 }
 
 #[cfg(test)]

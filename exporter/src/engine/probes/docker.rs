@@ -51,7 +51,7 @@ impl Docker {
         let finding = self.last_findings.get(&format!("Container {}", container.name));
         let exit_code = details.filter(|details| details.finished.is_some() && !container.state.is_some_and(|state| state.is_alive()));
         json!({
-            "container": container.name, "service": container.service, "image": container.image,
+            "name": container.name, "service": container.service, "image": container.image,
             "state": container.state.map(|state| state.as_str()), "health": container.health.map(|health| health.as_str()),
             "started": details.and_then(|details| details.started).and_then(Timestamp::to_rfc3339),
             "exit_code": exit_code.map(|details| details.exit_code),

@@ -183,6 +183,8 @@ fn refusal(status: u16, said: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -201,6 +203,45 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(Endpoint::parse(text).map(|endpoint| endpoint.to_string()).as_deref(), expected, "{text}");
+        }
+    }
+
+    /// What the client makes of a server that sends this and closes.
+    async fn asked(sent: &[u8]) -> Result<serde_json::Value, String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let serve = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let read = stream.read(&mut head).await.unwrap();
+            assert!(head[..read].starts_with(b"GET /thing?with=this HTTP/1.1\r\nhost: 127.0.0.1:"));
+            // It may have heard enough.
+            stream.write_all(sent).await.ok();
+        };
+        let client = Client::new(Endpoint::Tcp(address.clone()));
+        let (_, answer) = tokio::join!(serve, client.get("/thing?with=this", 1_000));
+        answer.map_err(|error| error.to_string().replace(&address, "HOST"))
+    }
+
+    #[tokio::test]
+    async fn answers_are_bounded_and_refusals_clear() {
+        let answer = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+        assert_eq!(asked(answer("[1]").as_bytes()).await, Ok(serde_json::json!([1])));
+        let chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n[1\r\n1\r\n]\r\n0\r\n\r\n";
+        assert_eq!(asked(chunked).await, Ok(serde_json::json!([1])));
+        let what = "ask tcp://HOST for /thing: ";
+        let long = answer(&format!("[{}]", " ".repeat(20_000_000)));
+        let refused = b"HTTP/1.1 403 Forbidden\r\nContent-Length: 3\r\n\r\nno!";
+        for (sent, problem) in [
+            (long.as_bytes(), "the answer has more than 1000 bytes"),
+            (answer("<html>").as_bytes(), "the answer is not what was expected"),
+            (refused.as_slice(), "status 403: no!"),
+            (b"SSH-2.0-Go\r\n", "invalid HTTP"),
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n[1]", ""),
+            (b"", ""),
+        ] {
+            let told = asked(sent).await.unwrap_err();
+            assert!(told.starts_with(what) && told.contains(problem), "{told}");
         }
     }
 

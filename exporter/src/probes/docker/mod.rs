@@ -130,3 +130,18 @@ impl Probe for Docker {
         Some(Box::pin(watch::watch(self.client.clone(), outlet)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_fails_for_all_is_a_problem() {
+        let failed = || Some(Err(Error::failed("ask", "status 403")));
+        let common = |asked: &[Option<Result<(), Error>>]| common(asked.iter()).map(|error| error.to_string());
+        assert_eq!(common(&[failed(), None, failed()]).as_deref(), Some("ask for single containers: ask: status 403"));
+        assert_eq!(common(&[failed(), Some(Ok(()))]), None, "one is slow");
+        assert_eq!(common(&[None, None]), None);
+        assert_eq!(common(&[]), None);
+    }
+}

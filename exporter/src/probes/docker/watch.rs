@@ -27,7 +27,7 @@ const REMEMBERED: usize = 512;
 /// A connection that says nothing for so long may be dead without knowing.
 const QUIET: Duration = Duration::from_secs(300);
 /// How long it is waited before the next attempt, first and at most.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(15));
+const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 /// How long connecting and being answered may take.
 const OPEN_WITHIN: Duration = Duration::from_secs(10);
 /// How long a container's log is waited for, how many lines and bytes of it are read, and of how many containers at once.
