@@ -354,7 +354,7 @@ def check_metrics(engine, exporter):
         if (get("memory_bytes") is None) != (name not in stats) or get("network_receive_bytes_total") != 0:
             problems.append(f"{name}: memory {get('memory_bytes')}, docker stats says {stats.get(name)}")
         # It rounds to four digits; a health check is a process that comes and goes.
-        slack = 40_960 if health is None else 2**20
+        slack = 40_960 if health is None else 4 * 2**20
         for what, metric in enumerate(("memory_bytes", "memory_limit_bytes")):
             if name in stats and stats[name][1] and abs(get(metric) - stats[name][what]) > 0.005 * stats[name][what] + slack:
                 problems.append(f"{name}: {metric} {get(metric)}, docker stats says {stats[name][what]}")
@@ -428,10 +428,9 @@ def check_engine_restart(engine, exporter, findings, how):
     else:
         engine.process.kill()
     engine.process.wait(60)
-    exporter.wait_until(lambda v: v[key("hostwarden_probe_success", probe="docker")] == 0, 3 * INTERVAL, "a poll that fails")
-    lost, _ = exporter.page()
-    if any(name == COUNTERS + "state" for name, _ in lost):
-        fail("states of an engine that is away are still shown")
+    # A poll may have had its list before the engine went.
+    gone = lambda v: v[key("hostwarden_probe_success", probe="docker")] == 0 and not any(name == COUNTERS + "state" for name, _ in v)
+    exporter.wait_until(gone, 3 * INTERVAL, "a poll that fails, and no states of an engine that is away")
     never_fall(exporter, values, "while the engine was away")
     if how != "polite":
         # It would wait for its own pid.
