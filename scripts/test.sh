@@ -59,6 +59,9 @@ scripts/real_host.py
 step "real CrowdSec"
 scripts/real_crowdsec.py
 
+step "real Docker: thirty containers, and an engine that is restarted"
+scripts/real_docker.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

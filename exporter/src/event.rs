@@ -45,6 +45,11 @@ impl Timestamp {
         jiff::Timestamp::from_second(self.secs()).ok().map(|at| at.to_string())
     }
 
+    /// The instant of `2026-08-21T09:30:00.25Z`, any offset.
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|at| Self(at.as_microsecond()))
+    }
+
     /// This instant and `later` beyond it.
     pub fn plus(self, later: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(later.as_micros()).unwrap_or(i64::MAX)))

@@ -57,7 +57,7 @@ pub enum About {
     Client(Client),
     /// Several clients of one network.
     Network(Network),
-    /// A thing of this machine, as a sentence begins with it: `Container web`. May hold a name from elsewhere, which is scrubbed.
+    /// A thing of this machine, as a sentence begins with it: `Container web`. Its name is shown whole: `shop-web-1` is no secret.
     Thing(String),
     /// What arrives at a port of this machine.
     Port(Port),

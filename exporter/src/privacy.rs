@@ -213,6 +213,12 @@ impl Privacy {
         shown.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
     }
 
+    /// The name of a thing of this machine, as people may see it. Who runs the machine chose it, and it stands in labels: it is cut, and
+    /// nothing is taken out of it.
+    pub fn show_thing(&self, name: &str, max_chars: usize) -> String {
+        cut_to(name.to_owned(), max_chars)
+    }
+
     /// As [`Privacy::scrub`], with another length: for the context of an error, which is more than a message.
     pub fn scrub_to(&self, text: &[u8], max_chars: usize) -> String {
         if self.senders == SenderMode::Agg {

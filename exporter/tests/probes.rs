@@ -6,12 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use hostwarden::config;
+use hostwarden::detectors::containers;
 use hostwarden::detectors::udp_flood::Service;
+use hostwarden::engine::probes::docker::Docker;
 use hostwarden::engine::probes::{self as subjects, Subject};
 use hostwarden::engine::{Action, Answer, Ask, DetectionSetup, Engine, Input, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
 use hostwarden::sample::crowdsec;
+use hostwarden::sample::docker::{self, Happening, Health, State};
 use hostwarden::sample::files::{FileState, Files, WatchedFile};
 use hostwarden::sample::host::{self, Listener, Process, Processes, Scope, Sockets};
 use hostwarden::sample::sqlserver::{self, Reason};
@@ -22,8 +25,10 @@ use hostwarden::subject::TrustedProxies;
 
 /// Every probe's side in the engine, and what its probe hands in.
 fn probes() -> Vec<(Box<dyn Subject>, Vec<Sample>)> {
+    let containers = Docker::new(Some(containers::Config { restarts: 3, window_secs: 300, cooldown_secs: 900 }));
     vec![
         (Box::new(Blind), Vec::new()),
+        (Box::new(containers), docker_samples()),
         (Box::<subjects::host::Host>::default(), vec![host(100.0, 1.0), host(110.0, 6.0)]),
         sqlserver(),
         udp_ports(),
@@ -96,6 +101,52 @@ fn host(uptime_secs: f64, cpu_secs: f64) -> Sample {
         sockets: Some(Sockets { connections: std::array::from_fn(|state| state as u64), listeners }),
         failed_units: Some(vec!["backup.service".to_owned()]),
     }))
+}
+
+/// As Docker's ids, and the same for the same name.
+fn id(name: &str) -> String {
+    name.bytes().map(|byte| format!("{byte:02x}")).collect::<String>() + "0123456789abcdef"
+}
+
+/// Four containers, of which one has just run out of memory and one is unhealthy.
+fn docker_samples() -> Vec<Sample> {
+    let started = Some(Timestamp::from_secs(1_799_990_000));
+    let container = |name: &str, state: State| docker::Container {
+        id: id(name),
+        name: name.to_owned(),
+        image: "shop:1".to_owned(),
+        state: Some(state),
+        details: Some(docker::Details { started, ..Default::default() }),
+        ..Default::default()
+    };
+    let usage = docker::Usage {
+        cpu: Duration::from_millis(12_345),
+        memory_bytes: 50_000_000,
+        memory_limit_bytes: Some(64_000_000),
+        received_bytes: 1_000,
+        transmitted_bytes: 2_000,
+    };
+    let details = docker::Details { started, finished: Some(NOW), exit_code: 137, oom_killed: true, restarts: 2 };
+    let list = vec![
+        docker::Container {
+            service: "shop".to_owned(),
+            health: Some(Health::Healthy),
+            usage: Some(usage),
+            ..container("web", State::Running)
+        },
+        docker::Container { health: Some(Health::Unhealthy), ..container("queue", State::Paused) },
+        docker::Container { details: Some(details), ..container("eater", State::Exited) },
+        docker::Container { details: None, ..container("brand new", State::Created) },
+    ];
+    let event = docker::ContainerEvent {
+        at: NOW,
+        id: id("eater"),
+        name: "eater".to_owned(),
+        service: String::new(),
+        what: Happening::OomKilled,
+        last_words: Some("fatal: cannot allocate for jo@example.org".to_owned()),
+    };
+    vec![Sample::ContainerEvent(event), Sample::Containers(docker::Containers { list, left_out: 3 })]
 }
 
 /// A probe that sees nothing and fails.

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use ipnet::IpNet;
 
-use crate::detectors::{players, port_scan, ssh_brute_force, udp_flood};
+use crate::detectors::{containers, players, port_scan, ssh_brute_force, udp_flood};
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
-use crate::probes::{host, sqlserver};
+use crate::probes::{docker, host, sqlserver};
 
 mod checks;
 mod environment;
@@ -188,6 +188,8 @@ pub struct Detectors {
     pub port_scan: Detector<port_scan::Config>,
     /// Remembers who plays.
     pub players: Detector<players::Config>,
+    /// Finds containers in trouble.
+    pub containers: Detector<containers::Config>,
     /// Finds floods of UDP services.
     pub udp_flood: udp_flood::Config,
 }
@@ -255,6 +257,8 @@ pub struct Detector<T> {
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Probes {
+    /// Containers.
+    pub docker: Probe<docker::Config>,
     /// Watches files for changes.
     pub integrity: Probe<Integrity>,
     /// Asks CrowdSec what it has decided.

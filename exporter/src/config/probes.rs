@@ -6,11 +6,11 @@ use super::lists::ListOf;
 use super::parse::{any_pattern, base_url, directory, host_name, label_name, not_empty};
 use super::secrets::Names;
 use super::section::Section;
-use super::values::Wrong;
+use super::values::{Wrong, wrong};
 use super::{CrowdSec, Integrity, Probe, Probes, Secret, UdpPorts};
 use crate::detectors::udp_flood::Service;
 use crate::probes::udp_ports::MAX_SOURCES;
-use crate::probes::{host, sqlserver};
+use crate::probes::{docker, host, sqlserver};
 
 /// The most UDP ports: the kernel may keep some 2 MiB for each.
 const MAX_SERVICES: usize = 64;
@@ -18,12 +18,35 @@ const MAX_SERVICES: usize = 64;
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
     root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes {
+        docker: docker(probes),
         host: host(probes),
         sqlserver: sqlserver(probes),
         udp_ports: udp_ports(probes),
         crowdsec: crowdsec(probes),
         integrity: integrity(probes),
     })
+}
+
+fn docker(probes: &mut Section<'_, '_>) -> Probe<docker::Config> {
+    let rhythm = Rhythm { interval_secs: 15, intervals: 5..=3_600, timeout_secs: 10 };
+    probe(probes, docker::NAME, "Containers, by the Docker API; only GET is asked.", &rhythm, |docker| docker::Config {
+        endpoint: docker.text(
+            "endpoint",
+            "unix:///var/run/docker.sock",
+            "Where Docker listens, or better a proxy that lets only GET through.",
+            endpoint,
+        ),
+        inspect: docker.flag(
+            "inspect",
+            true,
+            "Whether each container's details are asked for: start, restarts, exit code. They hold its environment, which is not kept.",
+        ),
+    })
+}
+
+fn endpoint(text: &str) -> Result<docker::Endpoint, Wrong> {
+    let remedy = "write \"unix:///var/run/docker.sock\" or for example \"tcp://127.0.0.1:2375\"";
+    docker::Endpoint::parse(text).ok_or_else(|| wrong(text, "is no endpoint of Docker", remedy))
 }
 
 fn host(probes: &mut Section<'_, '_>) -> Probe<host::Config> {

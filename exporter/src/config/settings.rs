@@ -14,7 +14,7 @@ use super::{
 };
 use crate::detectors::enumeration::MAX_LINKS;
 use crate::detectors::udp_flood::{self, Lasting};
-use crate::detectors::{players, port_scan, ssh_brute_force};
+use crate::detectors::{containers, players, port_scan, ssh_brute_force};
 use crate::formats::nginx_json::Fields;
 use crate::privacy::{ClientMode, SenderMode};
 
@@ -176,8 +176,8 @@ fn detectors(detectors: &mut Section<'_, '_>) -> Detectors {
     let slow_attacker = detectors.section("slow_attacker", "The watchlist of those who attack slowly.", slow_attacker);
     let enumeration = detectors.section("enumeration", "Sees links (web.link_prefixes) being guessed.", enumeration);
     let (ssh_brute_force, port_scan, players) = (ssh(detectors), scans(detectors), players(detectors));
-    let udp_flood = udp_flood(detectors);
-    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players, udp_flood }
+    let (containers, udp_flood) = (containers(detectors), udp_flood(detectors));
+    Detectors { bot_latency, bot_errors, suspicion, slow_attacker, enumeration, ssh_brute_force, port_scan, players, containers, udp_flood }
 }
 
 fn suspicion(score: &mut Section<'_, '_>) -> Suspicion {
@@ -339,4 +339,24 @@ fn udp_flood(detectors: &mut Section<'_, '_>) -> udp_flood::Config {
         ];
         udp_flood::Config { enabled, kinds }
     })
+}
+
+fn containers(detectors: &mut Section<'_, '_>) -> Detector<containers::Config> {
+    detectors.section(
+        "containers",
+        "Finds containers that died, ran out of memory, are unhealthy or restart again and again.",
+        |containers| Detector {
+            enabled: containers.flag("enabled", true, "Whether it runs."),
+            config: containers::Config {
+                restarts: containers.size("restarts", 3, 2..=20, "Deaths of one container in the window that make a restart loop."),
+                window_secs: containers.number("window_secs", 300, 60..=3_600, "The window; a loop without a death for so long has ended."),
+                cooldown_secs: containers.number(
+                    "cooldown_secs",
+                    900,
+                    0..=86_400,
+                    "The least time between two findings of a kind about one container.",
+                ),
+            },
+        },
+    )
 }

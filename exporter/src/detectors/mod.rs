@@ -3,6 +3,7 @@
 
 pub mod bot_errors;
 pub mod bot_latency;
+pub mod containers;
 pub mod enumeration;
 pub mod failed_units;
 pub mod integrity;
@@ -16,8 +17,9 @@ pub mod udp_flood;
 pub mod window;
 
 /// The detectors that make findings, as in `findings_total`.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 10] = [
     bot_errors::NAME,
+    containers::NAME,
     enumeration::NAME,
     failed_units::NAME,
     integrity::NAME,

@@ -360,7 +360,7 @@ impl Detection {
         let (client, country, who) = match &found.about {
             About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
             About::Network(network) => self.placed(network.address(), network.to_string()),
-            About::Thing(thing) => (None, None, context.privacy.scrub_to(thing.as_bytes(), THING_CHARS)),
+            About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
             About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
         };
         let claims = match &found.about {

@@ -36,6 +36,8 @@ pub enum Query {
     Findings(Window),
     /// How the probes stand.
     Probes,
+    /// The containers, by name.
+    Containers(Window),
     /// Take this client off the watchlist.
     Forgive(String),
 }
@@ -136,6 +138,7 @@ impl Engine {
             }
             Query::Findings(window) => window.page("findings", detection.findings.recent(), |finding| finding),
             Query::Probes => self.probes.view(),
+            Query::Containers(window) => window.page("containers", self.probes.view_of("docker").into_iter(), |container| container),
             Query::Forgive(_) => return None,
         })
     }

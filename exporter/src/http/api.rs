@@ -13,7 +13,7 @@ const PREFIX: &str = "/api/v1/";
 pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query, String>> {
     let path = path.strip_prefix(PREFIX)?;
     let known: &[&str] = match path {
-        "clients" | "watchlist" | "findings" => &["limit", "offset"],
+        "clients" | "watchlist" | "findings" | "containers" => &["limit", "offset"],
         "attacks" => &["limit", "offset", "class", "site", "source", "country", "client", "by"],
         "probes" => &[],
         _ if path.strip_prefix("clients/").is_some_and(|id| !id.is_empty()) => &[],
@@ -26,6 +26,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "watchlist" => Query::Watchlist(window),
             "findings" => Query::Findings(window),
             "probes" => Query::Probes,
+            "containers" => Query::Containers(window),
             "attacks" => match parameters.get("by").as_deref() {
                 None => Query::Attacks(window, parameters.filter()?),
                 Some("site") => Query::AttacksBy(By::Site),
@@ -92,6 +93,7 @@ mod tests {
             ("/api/v1/clients", "", Query::Clients(window(0, None))),
             ("/api/v1/clients", "limit=5&offset=10", Query::Clients(window(10, Some(5)))),
             ("/api/v1/clients/2001:db8::%2F64", "", Query::Client("2001:db8::/64".to_owned())),
+            ("/api/v1/containers", "offset=5", Query::Containers(window(5, None))),
             ("/api/v1/findings", "limit=1", Query::Findings(window(0, Some(1)))),
             ("/api/v1/attacks", "by=site", Query::AttacksBy(By::Site)),
             (

@@ -4,6 +4,7 @@
 
 pub mod attacks;
 pub mod bot;
+pub mod containers;
 pub mod crowdsec;
 pub mod firewall;
 pub mod histogram;

@@ -150,6 +150,28 @@ metrics! {
         "When the probe's last successful poll ended; absent before the first one.");
     PROBE_DURATION = gauge("hostwarden_probe_duration_seconds", &["probe"], "Time taken by the probe's last poll.");
 
+    CONTAINER_STATE = gauge("hostwarden_container_state", &["container", "service", "state"],
+        "Whether the container is in this state (1) or not (0).");
+    CONTAINER_HEALTHY = gauge("hostwarden_container_healthy", &["container", "service"],
+        "Whether the container's health check says healthy (1) or not or not yet (0); absent without a health check.");
+    CONTAINER_STARTED = gauge("hostwarden_container_started_timestamp_seconds", &["container", "service"],
+        "When the container was started last; absent if it never was.");
+    CONTAINER_MEMORY = gauge("hostwarden_container_memory_bytes", &["container", "service"],
+        "Memory that the container uses, as docker stats counts it: without inactive page cache. Absent while it does not run.");
+    CONTAINER_MEMORY_LIMIT = gauge("hostwarden_container_memory_limit_bytes", &["container", "service"],
+        "The most memory that the container may use; without a limit of its own, that of the machine. Absent while it does not run.");
+    CONTAINER_CPU = counter("hostwarden_container_cpu_seconds_total", &["container", "service"],
+        "Time on the processors; goes on over restarts of the container.");
+    CONTAINER_RECEIVED = counter("hostwarden_container_network_receive_bytes_total", &["container", "service"],
+        "Bytes received over all interfaces of the container; 0 on the network of the host, which Docker does not count.");
+    CONTAINER_TRANSMITTED = counter("hostwarden_container_network_transmit_bytes_total", &["container", "service"],
+        "Bytes sent over all interfaces of the container; 0 on the network of the host, which Docker does not count.");
+    CONTAINER_RESTARTS = counter("hostwarden_container_restarts_total", &["container", "service"],
+        "Times that Docker started the container again by itself.");
+    CONTAINER_OOM_KILLS = counter("hostwarden_container_oom_kills_total", &["container", "service"],
+        "Times that the kernel killed a process of the container for lack of memory.");
+    CONTAINERS_LEFT_OUT = gauge("hostwarden_containers_left_out", &[], "Containers beyond the first 200, which are not shown.");
+
     INTEGRITY_CHANGES = counter("hostwarden_integrity_changes_total", &["explained"],
         "Changes of watched files; explained are those of the package manager.");
     INTEGRITY_FILES = gauge("hostwarden_integrity_files", &[], "Watched files that are there.");

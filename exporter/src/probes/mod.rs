@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc};
 use crate::sample::{Report, Sample};
 
 pub mod crowdsec;
+pub mod docker;
 pub mod host;
 pub mod integrity;
 pub mod sqlserver;

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 pub mod crowdsec;
+pub mod docker;
 pub mod files;
 pub mod host;
 pub mod sqlserver;
@@ -32,6 +33,10 @@ pub struct Polled {
 /// What a probe saw.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Sample {
+    /// All containers.
+    Containers(docker::Containers),
+    /// Something happened to one container.
+    ContainerEvent(docker::ContainerEvent),
     /// The watched files.
     Files(files::Files),
     /// What CrowdSec has decided.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::config::{self, Config, Probe as Settings};
 use crate::engine::probes::{self as subjects, Subject};
 use crate::probes::crowdsec::{self, CrowdSec};
+use crate::probes::docker::Docker;
 use crate::probes::integrity::{self, Integrity};
 use crate::probes::sqlserver::SqlServer;
 use crate::probes::udp_ports::{self, UdpPorts};
@@ -28,6 +29,11 @@ pub(super) struct Probes {
 pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
     let mut all = Probes::default();
     let settings = &config.probes;
+    all.add(&settings.docker, |docker| {
+        let probe = Docker::new(docker, Duration::from_secs(settings.docker.timeout_secs));
+        let subject = subjects::docker::Docker::new(super::wanted(&config.detectors.containers));
+        Ok((Box::new(probe), Box::new(subject)))
+    })?;
     all.add(&settings.host, |host| Ok((Box::new(host::HostProbe::new(host.clone())), Box::<subjects::host::Host>::default())))?;
     let limit = Duration::from_secs(settings.sqlserver.timeout_secs);
     all.add(&settings.sqlserver, |sqlserver| {

@@ -12,6 +12,7 @@ use crate::sample::{Polled, Report, Sample};
 use crate::snapshot::{Section, Write};
 
 mod crowdsec;
+pub mod docker;
 pub mod host;
 mod integrity;
 pub mod sqlserver;
@@ -41,6 +42,11 @@ pub trait Subject: Send {
     /// What it saw that has no place on the page, for people.
     fn view(&self) -> Value {
         Value::Null
+    }
+
+    /// What it knows of each thing that it looks at, for people: entries of a list of the API.
+    fn entries(&self) -> Vec<Value> {
+        Vec::new()
     }
 
     /// The fill of its bounded tables.
@@ -148,6 +154,11 @@ impl Probes {
             })
         };
         json!({ "probes": self.probes.iter().map(probe).collect::<Vec<_>>() })
+    }
+
+    /// The entries that a probe has for the API; none if it does not run.
+    pub(super) fn view_of(&self, probe: &str) -> Vec<Value> {
+        self.probes.iter().filter(|(subject, _)| subject.name() == probe).flat_map(|(subject, _)| subject.entries()).collect()
     }
 
     /// The fill of all bounded tables.
