@@ -86,6 +86,7 @@ case "${1:-}" in
     test)
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd
+        need dockerd=docker.io docker=docker.io busybox=busybox-static
         need_deny
         ;;
     bench)

@@ -42,6 +42,9 @@ export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/tar
 step "real nginx, real Prometheus, promtool"
 scripts/real_nginx.py --requests 600
 
+step "the logs of real containers"
+scripts/real_docker_logs.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

@@ -148,6 +148,29 @@ pub enum Input {
         /// An absolute path, or a glob over absolute paths.
         pattern: String,
     },
+    /// The log of a container, as the Docker Engine gives it.
+    Docker {
+        /// Its name.
+        container: String,
+    },
+    /// The journal of systemd.
+    Journal {
+        /// A unit, or `kernel`.
+        unit: String,
+        /// Where its files are; `None`: in the usual two places.
+        dir: Option<PathBuf>,
+    },
+}
+
+impl Input {
+    /// What is read, in one word: what a log was read under before, if it was.
+    pub fn pattern(&self) -> String {
+        match self {
+            Self::File { pattern } => pattern.clone(),
+            Self::Docker { container } => format!("docker:{container}"),
+            Self::Journal { unit, .. } => format!("journal:{unit}"),
+        }
+    }
 }
 
 /// Where reading begins at the very first sight of a file.
@@ -251,7 +274,17 @@ pub struct Detector<T> {
 
 /// What is found out about this machine besides its logs.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Probes {}
+pub struct Probes {
+    /// Containers.
+    pub docker: Docker,
+}
+
+/// How the Docker Engine is reached.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Docker {
+    /// `unix:///path` or `tcp://host:port`.
+    pub endpoint: String,
+}
 
 /// A probe: when it looks, and its own settings.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,12 +2,24 @@
 
 use std::ops::RangeInclusive;
 
+use super::parse::docker_endpoint;
 use super::section::Section;
-use super::{Probe, Probes};
+use super::{Docker, Probe, Probes};
+
+/// Where the Docker Engine listens if nothing else is said.
+const DOCKER_ENDPOINT: &str = "unix:///var/run/docker.sock";
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |_probes| Probes {})
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes { docker: docker(probes) })
+}
+
+fn docker(probes: &mut Section<'_, '_>) -> Docker {
+    probes.section("docker", "Containers, as the Docker Engine tells of them.", |docker| {
+        let doc = "Where the Docker Engine, or a proxy before it, listens: unix:///path or tcp://host:port. For logs of containers, too.";
+        let endpoint = docker.text("endpoint", DOCKER_ENDPOINT, doc, docker_endpoint);
+        Docker { endpoint }
+    })
 }
 
 /// When a probe looks if nothing is configured, and what may be.
