@@ -87,6 +87,7 @@ case "${1:-}" in
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd
         need dockerd=docker.io docker=docker.io busybox=busybox-static
+        [ -x /lib/systemd/systemd-journal-remote ] || install systemd-journal-remote
         need_deny
         ;;
     bench)

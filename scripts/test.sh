@@ -45,6 +45,9 @@ scripts/real_nginx.py --requests 600
 step "the logs of real containers"
 scripts/real_docker_logs.py
 
+step "a real journal"
+scripts/real_journal.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

@@ -32,8 +32,7 @@ mod lookups;
 mod probes;
 
 use crate::sources::docker_logs::DockerSource;
-use crate::sources::file::FileSource;
-use crate::sources::reader;
+use crate::sources::reader::{self, Polled};
 use crate::sources::watch::Watch;
 use crate::store::{self, Store};
 
@@ -105,7 +104,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
 }
 
 /// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
-fn read(files: Vec<FileSource>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("files".to_owned());
     thread
         .spawn(move || reader::run(files, Watch::new(), |batch| batches.blocking_send(batch).is_ok(), &stop))

@@ -2,6 +2,8 @@
 //! What a source hands to the engine: lines, and how far it is when they are counted. One batch is applied whole, so that bookmarks
 //! and counters never come apart.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::event::Timestamp;
@@ -63,12 +65,21 @@ pub enum Bookmark {
     File(FileBookmark),
     /// In a container's log.
     Container(ContainerBookmark),
+    /// In systemd's journal.
+    Journal(JournalBookmark),
 }
 
 impl From<FileBookmark> for Bookmark {
     fn from(bookmark: FileBookmark) -> Self {
         Self::File(bookmark)
     }
+}
+
+/// A place in systemd's journal.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct JournalBookmark {
+    /// The number of the last entry that was looked at, by the series of numbers that it belongs to.
+    pub read: BTreeMap<String, u64>,
 }
 
 /// A place in a container's log, as the Docker Engine gives it: lines with times, of two streams.

@@ -146,7 +146,9 @@ pub(super) fn journal_unit(text: &str) -> Result<String, Wrong> {
 
 fn is_unit(text: &str) -> bool {
     let has_kind = text.split_once('.').is_some_and(|(name, kind)| !name.is_empty() && !kind.is_empty());
-    has_kind && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.' | b'@' | b'-' | b'\\'))
+    has_kind
+        && text.len() <= 255
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.' | b'@' | b'-' | b'\\'))
 }
 
 /// `unix:///path` or `tcp://host:port`.

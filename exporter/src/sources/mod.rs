@@ -1,7 +1,7 @@
 //! Logs to batches of lines, each line exactly once, whatever happens to the log or to this process.
 //!
 //! [`file::FileSource`] looks at files and reads them when it is told to; [`watch`] is the alarm clock that says when; [`reader`] is the
-//! loop of the one thread that does both. [`docker_logs`] follows containers. Nothing here knows what a line means.
+//! loop of the one thread that does both. [`docker_logs`] follows containers, [`journal`] reads systemd's files. Nothing here knows what a line means.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ mod discover;
 pub mod docker_logs;
 pub mod file;
 mod followed;
+pub mod journal;
 pub(crate) mod lines;
 mod look;
 mod memory;
@@ -124,6 +125,12 @@ pub enum Error {
         problem: &'static str,
         /// Where.
         position: usize,
+    },
+    /// There is no file of systemd's journal.
+    #[error("find the journal: there is none in {dirs}")]
+    Journal {
+        /// Where it was looked for.
+        dirs: String,
     },
     /// More files than are followed at once.
     #[error("follow {pattern}: more than {MAX_FILES} files match")]
