@@ -105,9 +105,10 @@ case "${1:-}" in
     test)
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg systemd-analyze=systemd
-        need dockerd=docker.io busybox=busybox-static
+        need dockerd=docker.io docker=docker.io busybox=busybox-static
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
         need_crowdsec
+        [ -x /lib/systemd/systemd-journal-remote ] || install systemd-journal-remote
         need_deny
         ;;
     bench)

@@ -50,6 +50,12 @@ export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/tar
 step "real nginx, real Prometheus, promtool"
 scripts/real_nginx.py --requests 600
 
+step "the logs of real containers"
+scripts/real_docker_logs.py
+
+step "a real journal"
+scripts/real_journal.py
+
 step "UDP ports in network namespaces, real nftables"
 if [ "$(id -u)" = 0 ]; then scripts/real_udp.py; else echo "left out: needs root, to make network namespaces"; fi
 

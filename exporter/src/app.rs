@@ -1,6 +1,7 @@
 //! Builds every part, spawns every task, and owns the order of stopping. No decisions here: inputs go to the engine, its actions out.
 //!
-//! Two threads matter: one reads files (a slow disk must not hold up a page), the other runs the engine and the server. Saving happens
+//! Two threads matter: one reads files (a slow disk must not hold up a page), the other runs the engine, the server, and what follows
+//! containers. Saving happens
 //! on a third, which sleeps between commits.
 
 use std::collections::HashMap;
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, Sleep};
 use tracing::{error, info, warn};
 
@@ -30,8 +31,8 @@ use probes::Probing;
 mod lookups;
 mod probes;
 
-use crate::sources::file::FileSource;
-use crate::sources::reader;
+use crate::sources::docker_logs::DockerSource;
+use crate::sources::reader::{self, Polled};
 use crate::sources::watch::Watch;
 use crate::store::{self, Store};
 
@@ -63,13 +64,17 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files, probes } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
+    let Parts { engine, files, containers, probes } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
     }
 
     let (batches, inbox) = mpsc::channel(INBOX_BATCHES);
     let (stop_reader, reader_stops) = UnixStream::pair().context("make a socket pair")?;
+    let mut followers = JoinSet::new();
+    for planned in containers {
+        followers.spawn(DockerSource::new(planned, batches.clone()).run());
+    }
     let reader = read(files, batches, reader_stops)?;
     let (handle, questions) = http::Handle::channel(QUESTIONS);
     let (stop_server, mut server_stops) = watch::channel(false);
@@ -88,7 +93,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         asked: HashMap::new(),
         next_token: 0,
     };
-    desk.work(inbox, questions, stop_reader).await?;
+    desk.work(inbox, questions, (stop_reader, followers)).await?;
 
     stop_server.send_replace(true);
     drop(tokio::time::timeout(STOP_WITHIN, server).await);
@@ -98,7 +103,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
 }
 
 /// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
-fn read(files: Vec<FileSource>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("files".to_owned());
     thread
         .spawn(move || reader::run(files, Watch::new(), |batch| batches.blocking_send(batch).is_ok(), &stop))
@@ -133,12 +138,12 @@ impl Desk {
         &mut self,
         mut inbox: mpsc::Receiver<Batch>,
         mut questions: mpsc::Receiver<http::Ask>,
-        stop_reader: UnixStream,
+        readers: (UnixStream, JoinSet<()>),
     ) -> anyhow::Result<()> {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signals = Signals::new()?;
-        let mut stop_reader = Some(stop_reader);
+        let mut readers = Some(readers);
         let mut deadline: Option<Pin<Box<Sleep>>> = None;
         let (mut reading, mut probing) = (true, true);
         loop {
@@ -150,8 +155,8 @@ impl Desk {
                     Input::Stop
                 }
                 done = wait(&mut self.committing) => self.committed(done),
-                () = signals.stop() => match stop_reader.take() {
-                    // The socket's end tells the reader; its last batches still come.
+                () = signals.stop() => match readers.take() {
+                    // The socket's end tells the reader, and its last batches still come; the others end at once.
                     Some(_) => {
                         info!("Stopping.");
                         self.probing.stop();

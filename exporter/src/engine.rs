@@ -186,6 +186,8 @@ pub struct Engine {
     /// Who asked while a commit was under way, with their inbox lengths.
     waiting: Vec<(Token, usize)>,
     last_commit: Timestamp,
+    /// Something was read that may not be there a second time.
+    is_fleeting: bool,
     stopping: bool,
 }
 
@@ -253,6 +255,7 @@ impl Engine {
             committing: None,
             waiting: Vec::new(),
             last_commit: Timestamp::default(),
+            is_fleeting: false,
             stopping: false,
         }
     }
@@ -298,13 +301,15 @@ impl Engine {
 
     fn lines(&mut self, now: Timestamp, batch: Batch, actions: &mut Vec<Action>) {
         let Some(source) = self.sources.get_mut(batch.source) else { return };
+        self.is_fleeting |= batch.is_fleeting;
         source.take(now, batch, &mut self.shared, actions);
         if self.ready == Readiness::CatchingUp && self.sources.iter().all(Source::is_caught_up) {
             // The bookmarks of a first start must be on disk before anyone relies on them.
             self.ready = Readiness::Saving;
-            if self.committing.is_none() {
-                self.commit(now, Vec::new(), actions);
-            }
+            self.is_fleeting = true;
+        }
+        if self.is_fleeting && self.committing.is_none() {
+            self.commit(now, Vec::new(), actions);
         }
     }
 
@@ -319,7 +324,7 @@ impl Engine {
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
             self.ready = Readiness::Saving;
         }
-        let is_due = self.shared.detection.findings.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
+        let is_due = self.is_fleeting || self.shared.detection.findings.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
         if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }
@@ -379,7 +384,7 @@ impl Engine {
         if let Some(seal) = &self.seal {
             writes = writes.into_iter().filter_map(|write| sealed(seal, write)).collect();
         }
-        self.last_commit = now;
+        (self.last_commit, self.is_fleeting) = (now, false);
         self.committing = Some(pages);
         actions.push(Action::Commit(writes));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +21,10 @@ use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
 use crate::snapshot::{Section, Write};
+use crate::sources::docker_logs::{self, Endpoint};
 use crate::sources::file::FileSource;
+use crate::sources::journal::{self, JournalSource};
+use crate::sources::reader::Polled;
 use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
 
@@ -40,8 +43,10 @@ pub const BUILD: [&str; 2] = [
 pub struct Parts {
     /// The engine, with all that was saved.
     pub engine: Engine,
-    /// The file sources, in the order of the configuration.
-    pub files: Vec<FileSource>,
+    /// The sources in files, those of the journal among them, in the order of the configuration.
+    pub files: Vec<Box<dyn Polled>>,
+    /// The containers whose logs are sources.
+    pub containers: Vec<docker_logs::Planned>,
     /// The probes.
     pub probes: Vec<Planned>,
 }
@@ -60,28 +65,59 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let probes::Probes { subjects, planned } = probes::probes(config)?;
     let engine =
         Engine::new(Setup { sources, proxies, privacy, detection, probes: subjects, build: BUILD, saved, set_aside, first_writes });
-    let files = config.sources.iter().enumerate();
-    let files = files.map(|(index, source)| {
+    let (mut files, mut containers) = (Vec::<Box<dyn Polled>>::new(), Vec::new());
+    for (index, source) in config.sources.iter().enumerate() {
         let (pattern, bookmarks) = engine.bookmarks(index);
-        FileSource::new(index, file(source), Saved { pattern, bookmarks })
-    });
-    Ok(Parts { files: files.collect(), engine, probes: planned })
+        let saved = Saved { pattern, bookmarks };
+        match &source.input {
+            Input::File { pattern } => files.push(Box::new(FileSource::new(index, file(source, pattern), saved))),
+            Input::Docker { container: name } => {
+                containers.push(docker_logs::Planned { index, config: container(config, source, name), saved })
+            }
+            Input::Journal { unit, dir } => {
+                files.push(Box::new(JournalSource::new(index, journal(config, source, unit, dir.clone()), saved)))
+            }
+        }
+    }
+    Ok(Parts { files, containers, engine, probes: planned })
 }
 
-fn file(source: &config::Source) -> sources::Config {
-    let Input::File { pattern } = &source.input;
-    let start = match source.start {
+fn file(source: &config::Source, pattern: &str) -> sources::Config {
+    let (start, max_line_bytes) = (start(source), source.max_line_bytes);
+    sources::Config { name: source.name.clone(), pattern: pattern.to_owned(), start, max_line_bytes }
+}
+
+fn container(config: &Config, source: &config::Source, name: &str) -> docker_logs::Config {
+    docker_logs::Config {
+        container: name.to_owned(),
+        endpoint: Endpoint::new(&config.probes.docker.config.endpoint.to_string()),
+        pattern: source.input.pattern(),
+        start: start(source),
+        max_line_bytes: source.max_line_bytes,
+    }
+}
+
+fn journal(config: &Config, source: &config::Source, unit: &str, dir: Option<PathBuf>) -> journal::Config {
+    let unit = if unit == "kernel" { journal::Unit::Kernel } else { journal::Unit::Named(unit.to_owned()) };
+    let form = match formats::kind(&source.format, &config.formats.custom) {
+        Kind::Ssh => journal::Form::Sshd,
+        Kind::Firewall => journal::Form::Headed,
+        Kind::Web | Kind::Bot | Kind::WebErrors | Kind::Players => journal::Form::Bare,
+    };
+    journal::Config { unit, form, dir, pattern: source.input.pattern(), start: start(source), max_line_bytes: source.max_line_bytes }
+}
+
+fn start(source: &config::Source) -> sources::Start {
+    match source.start {
         Start::End => sources::Start::End,
         Start::Beginning => sources::Start::Beginning,
-    };
-    sources::Config { name: source.name.clone(), pattern: pattern.clone(), start, max_line_bytes: source.max_line_bytes }
+    }
 }
 
 fn source(config: &Config, source: &config::Source, privacy: &Arc<Privacy>) -> Result<SourceSetup, String> {
-    let Input::File { pattern } = &source.input;
     Ok(SourceSetup {
         name: source.name.clone(),
-        pattern: pattern.clone(),
+        pattern: source.input.pattern(),
         format_name: source.format.clone(),
         format: format(config, &source.format, source.timezone.as_deref(), privacy)?,
         about: about(config, &source.format),

@@ -25,7 +25,13 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
 
 /// What a source would find: no problem of the configuration, since logs come and go.
 fn found(config: &Config, source: &Source) -> Result<String, Failure> {
-    let Input::File { pattern } = &source.input;
+    let pattern = match &source.input {
+        Input::File { pattern } => pattern,
+        Input::Docker { container } => {
+            return Ok(format!("container {container} is asked for at {} when it runs", config.probes.docker.config.endpoint));
+        }
+        Input::Journal { unit, .. } => return Ok(format!("the journal is searched for {unit} when it runs")),
+    };
     let paths: Vec<PathBuf> = glob::glob(pattern).into_iter().flatten().flatten().collect();
     let Some(newest) = paths.iter().max_by_key(|path| path.metadata().and_then(|metadata| metadata.modified()).ok()) else {
         return Ok(format!("nothing is there yet: {pattern}"));

@@ -149,6 +149,29 @@ pub enum Input {
         /// An absolute path, or a glob over absolute paths.
         pattern: String,
     },
+    /// The log of a container, as the Docker Engine gives it.
+    Docker {
+        /// Its name.
+        container: String,
+    },
+    /// The journal of systemd.
+    Journal {
+        /// A unit, or `kernel`.
+        unit: String,
+        /// Where its files are; `None`: in the usual two places.
+        dir: Option<PathBuf>,
+    },
+}
+
+impl Input {
+    /// What is read, in one word: what a log was read under before, if it was.
+    pub fn pattern(&self) -> String {
+        match self {
+            Self::File { pattern } => pattern.clone(),
+            Self::Docker { container } => format!("docker:{container}"),
+            Self::Journal { unit, .. } => format!("journal:{unit}"),
+        }
+    }
 }
 
 /// Where reading begins at the very first sight of a file.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::values::{Wrong, wrong};
+use crate::probes::docker::Endpoint;
 
 /// An address and port to listen on.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, Wrong> {
@@ -146,6 +147,54 @@ pub(super) fn any_pattern(text: &str) -> Result<String, Wrong> {
     Ok(text.to_owned())
 }
 
+/// The name of a container, as Docker allows them.
+pub(super) fn container_name(text: &str) -> Result<String, Wrong> {
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.len() <= 128
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'));
+    if is_name {
+        return Ok(text.to_owned());
+    }
+    let bare = text.trim().trim_start_matches('/');
+    let is_mended = bare != text && container_name(bare).is_ok();
+    let remedy = if is_mended { format!("write \"{bare}\"") } else { "write it as `docker ps` does".to_owned() };
+    Err(wrong(text, "is no name of a container", remedy))
+}
+
+/// A unit of systemd, or `kernel`.
+pub(super) fn journal_unit(text: &str) -> Result<String, Wrong> {
+    if text == "kernel" || is_unit(text) {
+        return Ok(text.to_owned());
+    }
+    let whole = format!("{text}.service");
+    let remedy = if !text.contains('.') && is_unit(&whole) {
+        format!("write \"{whole}\", or \"kernel\"")
+    } else {
+        "write for example \"ssh.service\", or \"kernel\"".to_owned()
+    };
+    Err(wrong(text, "is no unit", remedy))
+}
+
+fn is_unit(text: &str) -> bool {
+    let has_kind = text.split_once('.').is_some_and(|(name, kind)| !name.is_empty() && !kind.is_empty());
+    has_kind
+        && text.len() <= 255
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.' | b'@' | b'-' | b'\\'))
+}
+
+/// `unix:///path` or `tcp://host:port`.
+pub(super) fn docker_endpoint(text: &str) -> Result<Endpoint, Wrong> {
+    no_control(text)?;
+    if let Some(endpoint) = Endpoint::parse(text) {
+        return Ok(endpoint);
+    }
+    let remedy = match text {
+        path if path.starts_with('/') => format!("write \"unix://{path}\""),
+        _ => "write \"unix:///var/run/docker.sock\" or for example \"tcp://127.0.0.1:2375\"".to_owned(),
+    };
+    Err(wrong(text, "is no endpoint of Docker", remedy))
+}
+
 /// An absolute path of a directory; it need not exist.
 pub(super) fn directory(text: &str) -> Result<PathBuf, Wrong> {
     let path = absolute(text)?;
@@ -234,6 +283,29 @@ mod tests {
         assert!(said(file_pattern("/")).contains("is a directory; write for example \"/*.log\""));
         assert!(said(file_pattern("/nowhere/logs/")).contains("write for example \"/nowhere/logs/*.log\""));
         assert!(said(file_pattern("/a\nb")).contains("control characters"));
+    }
+
+    #[test]
+    fn containers_units_and_endpoints_are_mended() {
+        assert_eq!(said(container_name("shop_web-1.x")), "fine");
+        assert_eq!(said(container_name("/web")), "\"/web\" is no name of a container; write \"web\"");
+        for bad in ["", "-a", "a b", "a/b", "ü", &"a".repeat(129)] {
+            assert!(said(container_name(bad)).ends_with("write it as `docker ps` does"), "{bad:?}");
+        }
+        for good in ["kernel", "ssh.service", "ssh@0-1.service", "a\\x2db.service"] {
+            assert_eq!(said(journal_unit(good)), "fine");
+        }
+        assert_eq!(said(journal_unit("ssh")), "\"ssh\" is no unit; write \"ssh.service\", or \"kernel\"");
+        for bad in ["", ".service", "a b.service", "a.", "a/b"] {
+            assert!(said(journal_unit(bad)).contains("is no unit; write "), "{bad:?}");
+        }
+        for good in ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375", "tcp://proxy:1", "tcp://[::1]:2375"] {
+            assert_eq!(said(docker_endpoint(good)), "fine");
+        }
+        assert!(said(docker_endpoint("/run/docker.sock")).ends_with("write \"unix:///run/docker.sock\""));
+        for bad in ["", "http://a:1", "tcp://a", "tcp://:1", "tcp://a:0", "unix://run/x", "tcp://u@a:1"] {
+            assert!(said(docker_endpoint(bad)).contains("is no endpoint of Docker"), "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 
 use super::lists::ListOf;
-use super::parse::{any_pattern, base_url, directory, host_name, label_name, not_empty};
+use super::parse::{any_pattern, base_url, directory, docker_endpoint, host_name, label_name, not_empty};
 use super::secrets::Names;
 use super::section::Section;
-use super::values::{Wrong, wrong};
+use super::values::Wrong;
 use super::{CrowdSec, Integrity, Probe, Probes, Secret, UdpPorts};
 use crate::detectors::udp_flood::Service;
 use crate::probes::udp_ports::MAX_SOURCES;
@@ -29,24 +29,21 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
 
 fn docker(probes: &mut Section<'_, '_>) -> Probe<docker::Config> {
     let rhythm = Rhythm { interval_secs: 15, intervals: 5..=3_600, timeout_secs: 10 };
-    probe(probes, docker::NAME, "Containers, by the Docker API; only GET is asked.", &rhythm, |docker| docker::Config {
+    probe(probes, docker::NAME, "Containers, by the Docker API; only GET is asked.", &rhythm, |docker| {
+        docker::Config {
         endpoint: docker.text(
             "endpoint",
             "unix:///var/run/docker.sock",
-            "Where Docker listens, or better a proxy that lets only GET through.",
-            endpoint,
+            "Where Docker listens, or better a proxy that lets only GET through: unix:///path or tcp://host:port. For logs of containers, too.",
+            docker_endpoint,
         ),
         inspect: docker.flag(
             "inspect",
             true,
             "Whether each container's details are asked for: start, restarts, exit code. They hold its environment, which is not kept.",
         ),
+    }
     })
-}
-
-fn endpoint(text: &str) -> Result<docker::Endpoint, Wrong> {
-    let remedy = "write \"unix:///var/run/docker.sock\" or for example \"tcp://127.0.0.1:2375\"";
-    docker::Endpoint::parse(text).ok_or_else(|| wrong(text, "is no endpoint of Docker", remedy))
 }
 
 fn host(probes: &mut Section<'_, '_>) -> Probe<host::Config> {

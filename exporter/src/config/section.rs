@@ -30,14 +30,12 @@ pub(super) struct Section<'r, 'd> {
     place: Place,
     table: Option<&'d DeTable<'d>>,
     names: Vec<&'static str>,
-    refused: Vec<&'static str>,
 }
 
 impl<'r, 'd> Section<'r, 'd> {
     /// The whole document.
     pub(super) fn root(reader: &'r mut Reader, table: &'d DeTable<'d>) -> Self {
-        let (names, refused) = (Vec::new(), Vec::new());
-        Self { reader, path: String::new(), variable: PREFIX.to_owned(), place: Place::File(None), table: Some(table), names, refused }
+        Self { reader, path: String::new(), variable: PREFIX.to_owned(), place: Place::File(None), table: Some(table), names: Vec::new() }
     }
 }
 
@@ -219,17 +217,11 @@ impl<'d> Section<'_, 'd> {
             .collect()
     }
 
-    /// Reports the setting `name`, which others know and this version does not, if it is there.
-    pub(super) fn refuse(&mut self, name: &'static str, what: &str, remedy: &str) -> bool {
-        self.refused.push(name);
-        let (path, variable) = (self.path_of(name), self.variable_of(name));
-        let in_file = self.table.and_then(|table| table.get(name)).map(|value| self.place_of(value));
-        let in_environment = self.reader.variable(&variable).map(|_| Place::Variable(variable));
-        let place = in_environment.or(in_file);
-        if let Some(place) = &place {
-            self.reader.problem_at(place, &path, what, remedy);
-        }
-        place.is_some()
+    /// Whether the setting `name` is there and says something, whatever that is.
+    pub(super) fn holds(&mut self, name: &'static str) -> bool {
+        let variable = self.variable_of(name);
+        let says_something = |value: &Spanned<DeValue<'_>>| value.get_ref().as_str() != Some("");
+        self.reader.variable(&variable).is_some() || self.table.and_then(|table| table.get(name)).is_some_and(says_something)
     }
 
     /// Reports something about this section as a whole.
@@ -247,7 +239,7 @@ impl<'d> Section<'_, 'd> {
         read: impl FnOnce(&mut Section<'_, 'd>) -> T,
     ) -> T {
         self.reader.set_place(&path, place.clone());
-        let mut section = Section { reader: &mut *self.reader, path, variable, place, table, names: Vec::new(), refused: Vec::new() };
+        let mut section = Section { reader: &mut *self.reader, path, variable, place, table, names: Vec::new() };
         let result = read(&mut section);
         section.finish();
         result
@@ -280,7 +272,7 @@ impl<'d> Section<'_, 'd> {
     /// Reports the keys that nobody has asked for.
     pub(super) fn finish(&mut self) {
         let Some(table) = self.table else { return };
-        let is_known = |key: &str| self.names.iter().chain(&self.refused).any(|name| *name == key);
+        let is_known = |key: &str| self.names.contains(&key);
         let unknown: Vec<_> = table.keys().filter(|key| !is_known(key.get_ref())).collect();
         for key in unknown {
             let place = self.place_of(key);

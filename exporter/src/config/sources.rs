@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::nearest::nearest;
-use super::parse::{file_pattern, label_name, not_empty, timezone};
+use super::parse::{container_name, directory, file_pattern, journal_unit, label_name, not_empty, timezone};
 use super::reader::{Place, Reader};
 use super::section::Section;
 use super::values::{Wrong, wrong};
@@ -31,39 +31,69 @@ const MAX_CUSTOM: usize = 64;
 
 /// Reads `[[sources]]`, each with its full name. What is missing or bad is empty, and reported.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Vec<(String, Source)> {
-    let doc = "A log to read: a file, or all files of a pattern. Without any, the usual places are searched.";
+    let doc = "A log to read: a file, all files of a pattern, a container's, or a part of the journal. Without any, the usual places are searched.";
     let sources = root.sections("sources", MAX_SOURCES, doc, read_one);
-    check_unique(root.reader, &sources, "name", |source| &source.name);
+    check_unique(root.reader, &sources, "name", |source| source.name.as_str());
     check_unique(root.reader, &sources, "file", |source| match &source.input {
         Input::File { pattern } => pattern,
+        // Several formats may come mixed from one of these.
+        Input::Docker { .. } | Input::Journal { .. } => "",
     });
     sources
 }
 
 fn read_one(section: &mut Section<'_, '_>) -> Source {
     let name = section.required("name", "web", "The label `source` of its metrics; unique.", label_name);
-    let remedy = "let it log to a file, and name that with `file`";
-    let is_elsewhere = ["docker", "journal"].map(|kind| section.refuse(kind, "is not read by this version", remedy)).contains(&true);
-    let (example, doc) = ("/var/log/nginx/*access.log", "An absolute path, or a pattern with * ? [a-z] or /**/ in it.");
-    let pattern = if is_elsewhere {
-        section.optional("file", example, doc, file_pattern)
-    } else {
-        section.required("file", example, doc, file_pattern)
-    };
+    let input = read_input(section);
     let format = section.required("format", "nginx_combined", FORMAT_DOC, not_empty);
     let starts = [("end", Start::End), ("beginning", Start::Beginning)];
-    let start = section.choice("start", &starts, "Where reading begins at the very first sight of a file.");
+    let start = section.choice("start", &starts, "Where reading begins at the very first sight of a log.");
     let max_line_bytes = section.size("max_line_bytes", 65_536, 1024..=1_048_576, "Longer lines are read only up to here.");
     let doc = "The time zone of log times that carry no offset, an IANA name. Empty: the format's own rule.";
     let timezone = section.optional("timezone", "Europe/Madrid", doc, timezone);
-    Source {
-        name: name.unwrap_or_default(),
-        input: Input::File { pattern: pattern.unwrap_or_default() },
-        format: format.unwrap_or_default(),
-        start,
-        max_line_bytes,
-        timezone,
+    Source { name: name.unwrap_or_default(), input, format: format.unwrap_or_default(), start, max_line_bytes, timezone }
+}
+
+/// What says where lines come from: each source has one of these.
+const INPUTS: [&str; 3] = ["file", "docker", "journal"];
+
+/// Where the lines come from. What is missing or bad is an empty pattern, and reported.
+fn read_input(section: &mut Section<'_, '_>) -> Input {
+    let held: Vec<&'static str> = INPUTS.into_iter().filter(|name| section.holds(name)).collect();
+    let chosen = held.first().copied().unwrap_or("file");
+    let (example, doc) =
+        ("/var/log/nginx/*access.log", "An absolute path, or a pattern with * ? [a-z] or /**/ in it. Not with docker or journal.");
+    let pattern = one_of(section, chosen, "file", example, doc, file_pattern);
+    let doc = "Instead of file: a container, by its name, whose standard output and standard error are read.";
+    let container = one_of(section, chosen, "docker", "nginx", doc, container_name);
+    let doc = "Instead of file: a unit of systemd, whose messages are read from the journal, or \"kernel\".";
+    let unit = one_of(section, chosen, "journal", "ssh.service", doc, journal_unit);
+    let doc = "Where the journal's files are. Empty: in /var/log/journal and /run/log/journal.";
+    let dir = section.optional("journal_dir", "/host/var/log/journal", doc, directory);
+    for name in held.iter().skip(1) {
+        let remedy = format!("keep one of {}", INPUTS.join(", "));
+        section.problem(name, format!("stands beside {chosen}"), remedy);
     }
+    if dir.is_some() && chosen != "journal" {
+        section.problem("journal_dir", "is of no use without journal", "write journal = \"ssh.service\", or leave it out");
+    }
+    match chosen {
+        "docker" => Input::Docker { container: container.unwrap_or_default() },
+        "journal" => Input::Journal { unit: unit.unwrap_or_default(), dir },
+        _ => Input::File { pattern: pattern.unwrap_or_default() },
+    }
+}
+
+/// Reads one of [`INPUTS`], which must be there if it is the chosen one.
+fn one_of(
+    section: &mut Section<'_, '_>,
+    chosen: &str,
+    name: &'static str,
+    example: &str,
+    doc: &'static str,
+    parse: impl Fn(&str) -> Result<String, Wrong>,
+) -> Option<String> {
+    if chosen == name { section.required(name, example, doc, parse) } else { section.optional(name, example, doc, parse) }
 }
 
 /// Reports formats that are not known; the nearest name goes on in their place.
@@ -129,10 +159,10 @@ pub(super) fn read_custom(formats: &mut Section<'_, '_>) -> BTreeMap<String, cus
     })
 }
 
-fn check_unique(reader: &mut Reader, sources: &[(String, Source)], name: &str, text: impl Fn(&Source) -> &String) {
+fn check_unique(reader: &mut Reader, sources: &[(String, Source)], name: &str, text: impl Fn(&Source) -> &str) {
     let mut first: HashMap<&str, &str> = HashMap::new();
     for (path, source) in sources.iter().filter(|(_, source)| !text(source).is_empty()) {
-        let Some(other) = first.get(text(source).as_str()) else {
+        let Some(other) = first.get(text(source)) else {
             first.insert(text(source), path);
             continue;
         };

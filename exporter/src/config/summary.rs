@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Config, Input, LogFormat, Start};
+use super::{Config, LogFormat, Start};
 use crate::privacy::{ClientMode, SenderMode};
 
 impl Config {
@@ -32,7 +32,7 @@ impl Config {
             line("sources", "none configured: the usual places are searched".to_owned());
         }
         for source in &self.sources {
-            let Input::File { pattern } = &source.input;
+            let pattern = source.input.pattern();
             let start = match source.start {
                 Start::End => "end",
                 Start::Beginning => "beginning",

@@ -1,7 +1,7 @@
 //! The engine: what is answered when, and that no crash changes a total.
 
 use super::*;
-use crate::batch::{Change, Status};
+use crate::batch::{Bookmark, Change, FileBookmark, Status};
 use crate::detectors::{enumeration, slow_attacker};
 use crate::formats::nginx_combined::NginxCombined;
 use crate::metrics::Exposition;
@@ -83,7 +83,7 @@ fn line(number: u64) -> String {
 /// Lines `from..to` as one batch that leaves the bookmark at `to`.
 fn batch(from: u64, to: u64) -> Batch {
     let lines: String = (from..to).map(line).collect();
-    let bookmark = Bookmark {
+    let bookmark = FileBookmark {
         path: "/var/log/nginx/access.log".into(),
         device: 1,
         inode: 2,
@@ -99,9 +99,17 @@ fn batch(from: u64, to: u64) -> Batch {
     Batch {
         read_bytes: lines.len() as u64,
         lines: lines.into_bytes(),
-        bookmarks: vec![(1, Change::Set(bookmark))],
+        bookmarks: vec![(1, Change::Set(bookmark.into()))],
         status: Status { up: true, caught_up: true, files: 1, ..Status::default() },
         ..Batch::default()
+    }
+}
+
+/// Where the first source's file was read to.
+fn offset(engine: &Engine) -> u64 {
+    match engine.bookmarks(0).1.first() {
+        Some((_, Bookmark::File(bookmark))) => bookmark.offset,
+        _ => 0,
     }
 }
 
@@ -194,7 +202,7 @@ fn stopping_saves_what_is_left() {
     assert_eq!(commits(&actions), 1);
     let rest = settle(&mut engine, &mut saved, actions);
     assert!(matches!(rest[..], [Action::Stopped]));
-    assert_eq!(self::engine(saved.0).bookmarks(0).1[0].1.offset, 20);
+    assert_eq!(offset(&self::engine(saved.0)), 20);
 }
 
 #[test]
@@ -264,7 +272,7 @@ fn crashes_at_any_instant_change_no_total_and_no_bucket() {
                 }
                 1 => {
                     engine = self::engine(saved.0.clone());
-                    at = engine.bookmarks(0).1.first().map_or(0, |(_, bookmark)| bookmark.offset);
+                    at = offset(&engine);
                 }
                 _ => {}
             }

@@ -1,8 +1,8 @@
 //! What tells one file from another: its first bytes, and the bytes just before the place that it was read to.
 //!
-//! Open files are compared byte by byte with a [`Print`]; of files seen by an earlier process only the hashes in their [`Bookmark`] are left.
+//! Open files are compared byte by byte with a [`Print`]; of files seen by an earlier process only the hashes in their bookmark are left.
 
-use crate::batch::Bookmark;
+use crate::batch::FileBookmark;
 
 /// First bytes that are compared: enough that two logs with the same banner differ.
 pub(super) const HEAD_BYTES: usize = 4096;
@@ -94,7 +94,7 @@ impl Print {
     }
 
     /// Writes what is known into a bookmark.
-    pub(super) fn save(&self, bookmark: &mut Bookmark) {
+    pub(super) fn save(&self, bookmark: &mut FileBookmark) {
         bookmark.head_bytes = lasting(&self.head.bytes).len() as u64;
         bookmark.head_hash = self.head_hash;
         bookmark.tail_bytes = self.tail.bytes().len() as u64;
@@ -110,7 +110,7 @@ fn lasting(head: &[u8]) -> &[u8] {
 }
 
 /// Whether a file that begins with `head` begins as the bookmark's file did.
-pub(super) fn begins_like(bookmark: &Bookmark, head: &Head) -> bool {
+pub(super) fn begins_like(bookmark: &FileBookmark, head: &Head) -> bool {
     let covered = usize::try_from(bookmark.head_bytes).unwrap_or(usize::MAX);
     head.bytes.get(..covered).is_some_and(|head| hash(head) == bookmark.head_hash)
 }

@@ -10,7 +10,7 @@ use super::followed::{Followed, Role};
 use super::memory::Found;
 use super::rotated::{self, Sibling};
 use super::{Error, MAX_FILES};
-use crate::batch::Bookmark;
+use crate::batch::FileBookmark;
 use crate::event::Timestamp;
 
 /// Why the siblings of a log are looked through.
@@ -22,7 +22,7 @@ pub(super) enum Occasion<'a> {
     /// This file was empty when it was last looked at, and unchanged since that time: it may have been filled and copied away in between.
     Filled(u64, Timestamp),
     /// This file has just lost its content, whose old key and bookmark these are, with what was known of it.
-    Truncated(u64, &'a (u64, Bookmark, Print)),
+    Truncated(u64, &'a (u64, FileBookmark, Print)),
 }
 
 impl Occasion<'_> {
@@ -64,7 +64,7 @@ impl FileSource {
             }
             return discovered.map(|_| ());
         }
-        let bookmark = Bookmark { finished: false, ..old.bookmark() };
+        let bookmark = FileBookmark { finished: false, ..old.bookmark() };
         self.memory.set(key, bookmark.clone());
         let lag = old.lag_bytes();
         let role = if old.role == Role::Live { Role::Live } else { Role::Leaving(now) };
@@ -243,7 +243,7 @@ impl FileSource {
         let copy = content.end().and_then(|end| Followed::new(content, live.to_owned(), 0, Role::Kept, end));
         if let Ok(copy) = copy {
             self.memory.lose(lost);
-            self.memory.set(key, Bookmark { finished: true, ..copy.bookmark() });
+            self.memory.set(key, FileBookmark { finished: true, ..copy.bookmark() });
         }
     }
 

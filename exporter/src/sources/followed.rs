@@ -8,7 +8,7 @@ use memchr::memchr;
 use super::bookmark::{HEAD_BYTES, Head, Print, TAIL_BYTES, Tail};
 use super::content::{Content, Stat};
 use super::lines;
-use crate::batch::Bookmark;
+use crate::batch::FileBookmark;
 use crate::event::Timestamp;
 
 /// A log that is being read.
@@ -101,7 +101,7 @@ impl Followed {
     }
 
     /// Takes up a file where its bookmark stands.
-    pub(super) fn resume(content: Content, bookmark: &Bookmark, lane: u64, role: Role) -> io::Result<Self> {
+    pub(super) fn resume(content: Content, bookmark: &FileBookmark, lane: u64, role: Role) -> io::Result<Self> {
         let mut file = Self::new(content, PathBuf::from(&bookmark.path), lane, role, bookmark.offset)?;
         file.seen_bytes = file.seen_bytes.max(bookmark.seen_bytes);
         file.finished = bookmark.finished && role != Role::Live;
@@ -142,8 +142,8 @@ impl Followed {
     }
 
     /// Its bookmark.
-    pub(super) fn bookmark(&self) -> Bookmark {
-        let mut bookmark = Bookmark {
+    pub(super) fn bookmark(&self) -> FileBookmark {
+        let mut bookmark = FileBookmark {
             path: self.path.to_string_lossy().into_owned(),
             device: self.content.device,
             inode: self.content.inode,

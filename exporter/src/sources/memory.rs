@@ -6,7 +6,7 @@ use std::io;
 use super::MAX_FINISHED;
 use super::bookmark::{self, Head, Print};
 use super::content::Content;
-use crate::batch::{Batch, Bookmark, Change};
+use crate::batch::{Batch, Bookmark, Change, FileBookmark};
 use crate::event::Timestamp;
 
 /// From this many equal first bytes on, two files are taken for the same wherever they are. Fewer may be a banner.
@@ -15,7 +15,7 @@ const TELLING_BYTES: u64 = 1024;
 /// The bookmarks by their keys: older content has the smaller key.
 #[derive(Default)]
 pub(super) struct Memory {
-    known: BTreeMap<u64, Bookmark>,
+    known: BTreeMap<u64, FileBookmark>,
     last_key: u64,
     changes: BTreeMap<u64, Change>,
     lost_bytes: u64,
@@ -32,9 +32,17 @@ pub(super) enum Found {
 }
 
 impl Memory {
+    /// Knows these files. Places in other kinds of logs, which a source of this name read before, are forgotten.
     pub(super) fn new(bookmarks: Vec<(u64, Bookmark)>) -> Self {
-        let known: BTreeMap<_, _> = bookmarks.into_iter().collect();
-        Self { last_key: known.last_key_value().map_or(0, |(key, _)| *key), known, ..Self::default() }
+        let last_key = bookmarks.iter().map(|(key, _)| *key).max().unwrap_or(0);
+        let mut memory = Self { last_key, ..Self::default() };
+        for (key, bookmark) in bookmarks {
+            match bookmark {
+                Bookmark::File(bookmark) => drop(memory.known.insert(key, bookmark)),
+                _ => drop(memory.changes.insert(key, Change::Forget)),
+            }
+        }
+        memory
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -48,7 +56,7 @@ impl Memory {
     }
 
     /// Knows a file for now under a key of its own, without telling: others that are found meanwhile are older, and need smaller keys.
-    pub(super) fn hold(&mut self, bookmark: Bookmark) -> u64 {
+    pub(super) fn hold(&mut self, bookmark: FileBookmark) -> u64 {
         let key = (0..=u64::MAX).rev().find(|key| !self.known.contains_key(key)).unwrap_or_default();
         self.known.insert(key, bookmark);
         key
@@ -60,12 +68,12 @@ impl Memory {
         self.changes.remove(&key);
     }
 
-    pub(super) fn get(&self, key: u64) -> Option<&Bookmark> {
+    pub(super) fn get(&self, key: u64) -> Option<&FileBookmark> {
         self.known.get(&key)
     }
 
-    pub(super) fn set(&mut self, key: u64, bookmark: Bookmark) {
-        self.changes.insert(key, Change::Set(bookmark.clone()));
+    pub(super) fn set(&mut self, key: u64, bookmark: FileBookmark) {
+        self.changes.insert(key, Change::Set(bookmark.clone().into()));
         self.known.insert(key, bookmark);
     }
 
@@ -79,7 +87,7 @@ impl Memory {
         let Some(bookmark) = self.known.get(&key).cloned() else { return };
         let is_last = !self.known.iter().any(|(other, known)| *other != key && known.path == bookmark.path);
         if bookmark.head_bytes > 0 || is_last {
-            self.set(key, Bookmark { finished: true, ..bookmark });
+            self.set(key, FileBookmark { finished: true, ..bookmark });
         } else {
             self.forget(key);
         }
@@ -125,8 +133,8 @@ impl Memory {
 
     /// Files to be found by their inode numbers: all with something left to read, and, where late writes went unseen, finished ones too.
     /// A file that was empty has nothing to be told by when its number turns up again, so it is not among them.
-    pub(super) fn sought(&self, finished: bool) -> Vec<(u64, Bookmark)> {
-        let is_sought = |known: &Bookmark| known.head_bytes > 0 && (finished || !known.finished);
+    pub(super) fn sought(&self, finished: bool) -> Vec<(u64, FileBookmark)> {
+        let is_sought = |known: &FileBookmark| known.head_bytes > 0 && (finished || !known.finished);
         let mut sought: Vec<_> =
             self.known.iter().filter(|(_, known)| is_sought(known)).map(|(key, known)| (*key, known.clone())).collect();
         // Should two be the same file, the one that was read further is right.
@@ -165,7 +173,7 @@ impl Memory {
 
     /// The file under this path that was empty and had this inode.
     pub(super) fn blank(&self, content: &Content, path: &str) -> Option<u64> {
-        let is_it = |known: &Bookmark| {
+        let is_it = |known: &FileBookmark| {
             known.head_bytes == 0 && known.path == path && (known.device, known.inode) == (content.device, content.inode)
         };
         self.known.iter().find(|(_, known)| is_it(known)).map(|(key, _)| *key)
@@ -201,17 +209,17 @@ enum Likeness {
 
 /// Whether a file has the inode that the bookmark's file had. One that was empty then has nothing else to be known by, and inode
 /// numbers are used again: it proves nothing.
-fn is_at(known: &Bookmark, content: &Content) -> bool {
+fn is_at(known: &FileBookmark, content: &Content) -> bool {
     known.head_bytes > 0 && known.device == content.device && known.inode == content.inode && !content.is_archive()
 }
 
 /// Whether a bookmark stands in this file: the same first bytes, and the same bytes before the bookmark.
-pub(super) fn is_same(content: &mut Content, known: &Bookmark) -> io::Result<bool> {
+pub(super) fn is_same(content: &mut Content, known: &FileBookmark) -> io::Result<bool> {
     let head = content.head()?;
     Ok(matches(content, &head, known, None)? == Some(Likeness::Whole))
 }
 
-fn matches(content: &mut Content, head: &Head, known: &Bookmark, print: Option<&Print>) -> io::Result<Option<Likeness>> {
+fn matches(content: &mut Content, head: &Head, known: &FileBookmark, print: Option<&Print>) -> io::Result<Option<Likeness>> {
     let alike = match print {
         Some(print) => print.is_like(head),
         None => bookmark::begins_like(known, head),
@@ -234,8 +242,8 @@ fn matches(content: &mut Content, head: &Head, known: &Bookmark, print: Option<&
 pub(super) mod tests {
     use super::*;
 
-    pub(in crate::sources) fn bookmark() -> Bookmark {
-        Bookmark {
+    pub(in crate::sources) fn bookmark() -> FileBookmark {
+        FileBookmark {
             path: "/var/log/access.log".into(),
             device: 1,
             inode: 2,
@@ -252,7 +260,7 @@ pub(super) mod tests {
 
     #[test]
     fn keys_are_never_given_twice() {
-        let mut memory = Memory::new(vec![(7, bookmark()), (3, bookmark())]);
+        let mut memory = Memory::new(vec![(7, bookmark().into()), (3, bookmark().into())]);
         assert_eq!(memory.new_key(), 8);
         memory.forget(7);
         assert_eq!(memory.new_key(), 9);
@@ -260,8 +268,8 @@ pub(super) mod tests {
 
     #[test]
     fn the_oldest_finished_files_are_forgotten() {
-        let mut memory = Memory::new((1..=MAX_FINISHED as u64 + 3).map(|key| (key, bookmark())).collect());
-        memory.set(2, Bookmark { finished: false, ..bookmark() });
+        let mut memory = Memory::new((1..=MAX_FINISHED as u64 + 3).map(|key| (key, bookmark().into())).collect());
+        memory.set(2, FileBookmark { finished: false, ..bookmark() });
         memory.prune(|key| key == 3);
         let batch = memory.take_batch();
         assert_eq!(batch.bookmarks.iter().filter(|(_, change)| *change == Change::Forget).map(|(key, _)| *key).collect::<Vec<_>>(), [1]);
@@ -275,7 +283,7 @@ pub(super) mod tests {
         std::fs::write(&path, "one\ntwo\n").unwrap();
         let mut content = Content::open(&path).unwrap();
         for (offset, tail_bytes) in [(u64::MAX, u64::MAX), (0, u64::MAX), (8, 300), (u64::MAX, 0)] {
-            let wild = Bookmark { offset, tail_bytes, head_hash: bookmark::hash(b"one\n"), head_bytes: 4, ..bookmark() };
+            let wild = FileBookmark { offset, tail_bytes, head_hash: bookmark::hash(b"one\n"), head_bytes: 4, ..bookmark() };
             let whole = is_same(&mut content, &wild).unwrap();
             assert!(!whole, "{offset} {tail_bytes}");
         }

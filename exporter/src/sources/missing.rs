@@ -10,7 +10,7 @@ use super::discover::Occasion;
 use super::file::FileSource;
 use super::followed::{Followed, Role};
 use super::{Error, GRACE, memory};
-use crate::batch::Bookmark;
+use crate::batch::FileBookmark;
 use crate::event::Timestamp;
 
 /// The files of a directory by their inode numbers.
@@ -116,7 +116,7 @@ fn list(directory: &Path) -> Result<Listing, Error> {
 }
 
 /// The file with the bookmark's inode number, if it is the same file.
-fn find_inode(listing: &Listing, bookmark: &Bookmark) -> Result<Option<Content>, Error> {
+fn find_inode(listing: &Listing, bookmark: &FileBookmark) -> Result<Option<Content>, Error> {
     for path in listing.get(&bookmark.inode).into_iter().flatten() {
         match Content::open(path) {
             Ok(mut content) => {

@@ -1,7 +1,7 @@
-//! Log files to batches of lines, each byte exactly once, whatever happens to the file or to this process.
+//! Logs to batches of lines, each line exactly once, whatever happens to the log or to this process.
 //!
-//! [`file::FileSource`] looks and reads when it is told to; [`watch`] is the alarm clock that says when; [`reader`] is the loop of the
-//! one thread that does both. Nothing here knows what a line means.
+//! [`file::FileSource`] looks at files and reads them when it is told to; [`watch`] is the alarm clock that says when; [`reader`] is the
+//! loop of the one thread that does both. [`docker_logs`] follows containers, [`journal`] reads systemd's files. Nothing here knows what a line means.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,10 @@ use crate::batch::Bookmark;
 mod bookmark;
 mod content;
 mod discover;
+pub mod docker_logs;
 pub mod file;
 mod followed;
+pub mod journal;
 pub(crate) mod lines;
 mod look;
 mod memory;
@@ -123,6 +125,12 @@ pub enum Error {
         problem: &'static str,
         /// Where.
         position: usize,
+    },
+    /// There is no file of systemd's journal.
+    #[error("find the journal: there is none in {dirs}")]
+    Journal {
+        /// Where it was looked for.
+        dirs: String,
     },
     /// More files than are followed at once.
     #[error("follow {pattern}: more than {MAX_FILES} files match")]

@@ -1,14 +1,16 @@
-//! The loop of the one thread that reads all files: wait for notice, look, read, rest a little.
+//! The loop of the one thread that reads all files, those of the journal among them: wait for notice, look, read, rest a little.
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 
+use super::Poll;
 use super::file::FileSource;
-use super::watch::Watch;
+use super::watch::{Target, Watch};
 use crate::batch::Batch;
 use crate::clock;
+use crate::event::Timestamp;
 
 /// The longest wait: some changes ring no bell, like those behind a network mount or a symbolic link that was turned.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -17,8 +19,27 @@ const BLIND_SWEEP: Duration = Duration::from_millis(250);
 /// The rest after a wake-up, so that a busy log costs five wake-ups a second and not one for each write.
 const REST: Duration = Duration::from_millis(200);
 
+/// What is read by looking at it now and then.
+pub trait Polled: Send {
+    /// One turn: looks, and reads a bounded share. Never waits. `emit` gives `false` when nobody wants batches any more.
+    fn poll(&mut self, now: Timestamp, emit: &mut dyn FnMut(Batch) -> bool) -> Poll;
+
+    /// What to watch, so that a look is due when something happened.
+    fn targets(&self) -> Vec<Target>;
+}
+
+impl Polled for FileSource {
+    fn poll(&mut self, now: Timestamp, emit: &mut dyn FnMut(Batch) -> bool) -> Poll {
+        Self::poll(self, now, emit)
+    }
+
+    fn targets(&self) -> Vec<Target> {
+        Self::targets(self)
+    }
+}
+
 /// Reads until `stop` becomes readable or `send` gives `false`. `send` may block: then the files wait, and nothing is lost.
-pub fn run(mut sources: Vec<FileSource>, mut watch: Watch, mut send: impl FnMut(Batch) -> bool, stop: impl AsFd) {
+pub fn run(mut sources: Vec<Box<dyn Polled>>, mut watch: Watch, mut send: impl FnMut(Batch) -> bool, stop: impl AsFd) {
     let stop = stop.as_fd();
     let mut rang = false;
     loop {
@@ -37,7 +58,7 @@ pub fn run(mut sources: Vec<FileSource>, mut watch: Watch, mut send: impl FnMut(
             targets_changed |= poll.targets_changed;
         }
         if targets_changed {
-            more |= watch.set(&sources.iter().flat_map(FileSource::targets).collect::<Vec<_>>());
+            more |= watch.set(&sources.iter().flat_map(|source| source.targets()).collect::<Vec<_>>());
         }
         if more {
             continue;

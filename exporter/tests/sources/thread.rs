@@ -30,9 +30,10 @@ fn receive(batches: &mpsc::Receiver<Batch>, lines: usize) -> Vec<(usize, String)
 #[test]
 fn the_thread_reads_until_it_is_told_to_stop() {
     let directory = tempfile::tempdir().unwrap();
-    let source = |index, name: &str| {
+    let source = |index, name: &str| -> Box<dyn reader::Polled> {
         let pattern = directory.path().join(name).to_string_lossy().into_owned();
-        FileSource::new(index, Config { name: name.into(), pattern, start: Start::End, max_line_bytes: 1000 }, Saved::default())
+        let config = Config { name: name.into(), pattern, start: Start::End, max_line_bytes: 1000 };
+        Box::new(FileSource::new(index, config, Saved::default()))
     };
     let sources = vec![source(0, "a.log"), source(1, "later/b.log")];
     let (sender, batches) = mpsc::sync_channel(1);
@@ -67,5 +68,5 @@ fn the_thread_ends_when_nobody_listens() {
     let pattern = directory.path().join("a.log").to_string_lossy().into_owned();
     let config = Config { name: "a".into(), pattern, start: Start::End, max_line_bytes: 1000 };
     let (_stop, stopped) = UnixStream::pair().unwrap();
-    reader::run(vec![FileSource::new(0, config, Saved::default())], Watch::new(), |_| false, stopped);
+    reader::run(vec![Box::new(FileSource::new(0, config, Saved::default()))], Watch::new(), |_| false, stopped);
 }
