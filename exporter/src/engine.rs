@@ -30,6 +30,7 @@ pub mod probes;
 mod queries;
 mod recorder;
 mod source;
+mod telling;
 mod views;
 
 pub use detection::Setup as DetectionSetup;

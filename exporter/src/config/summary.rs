@@ -51,9 +51,11 @@ impl Config {
             ("port_scan", detectors.port_scan.enabled),
             ("players", detectors.players.enabled),
             ("udp_flood", detectors.udp_flood.enabled),
+            ("containers", detectors.containers.enabled),
         ];
         let on: Vec<&str> = switches.iter().filter(|(_, enabled)| *enabled).map(|(name, _)| *name).collect();
         line("detectors", if on.is_empty() { "none".to_owned() } else { on.join(", ") });
+        line("probes", self.probes_words());
         line("places", self.places_words());
         let left_alone = &self.policy.never_ban;
         if !left_alone.networks.is_empty() {
@@ -66,6 +68,26 @@ impl Config {
         };
         line("log", format!("{format}, {} and above", self.log.level));
         out
+    }
+
+    fn probes_words(&self) -> String {
+        let super::Probes { docker, host, sqlserver, udp_ports, crowdsec, integrity } = &self.probes;
+        let instances: Vec<&str> = sqlserver.config.instances.iter().map(|instance| instance.name.as_str()).collect();
+        let ports: Vec<String> = udp_ports.config.services.iter().map(|service| format!("{} {}", service.name, service.port)).collect();
+        let files = match integrity.config.paths.len() {
+            0 => "the usual files".to_owned(),
+            count => format!("{count} paths"),
+        };
+        let all = [
+            (docker.enabled, format!("docker ({})", docker.config.endpoint)),
+            (host.enabled, format!("host ({})", host.config.root.display())),
+            (sqlserver.enabled, format!("sqlserver ({})", instances.join(", "))),
+            (udp_ports.enabled, format!("udp_ports ({})", ports.join(", "))),
+            (crowdsec.enabled, format!("crowdsec ({})", crowdsec.config.url)),
+            (integrity.enabled, format!("integrity ({files})")),
+        ];
+        let on: Vec<String> = all.into_iter().filter(|(enabled, _)| *enabled).map(|(_, words)| words).collect();
+        if on.is_empty() { "none".to_owned() } else { on.join(", ") }
     }
 
     fn places_words(&self) -> String {

@@ -2,7 +2,6 @@
 //! told of.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Action;
@@ -10,6 +9,7 @@ use super::decisions::Decisions;
 use super::findings::Findings;
 use super::ledger::{Ledger, Seen};
 use super::source::Subject;
+use super::telling::shown;
 use crate::classify::Classifier;
 use crate::detectors::enumeration::{self, Enumeration, Link};
 use crate::detectors::slow_attacker::{self, SlowAttacker};
@@ -17,13 +17,13 @@ use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
 use crate::detectors::window::Place;
 use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
-use crate::finding::{About, Finding, Found, Severity};
+use crate::finding::{About, Found, Severity};
 use crate::metrics::Page;
 use crate::metrics::attacks::{self, Attacks, Scope};
 use crate::metrics::http::{Http, Judgement};
 use crate::metrics::own::{Own, Table};
 use crate::policy::never_ban::{NeverBan, Reason};
-use crate::privacy::{ClientMode, Privacy};
+use crate::privacy::Privacy;
 use crate::sample::Sample;
 use crate::snapshot::{Section, Write};
 use crate::subject::{self, Client, Locate, Location, TrustedProxies};
@@ -41,12 +41,6 @@ const CROWDSEC: &str = "crowdsec";
 const KEPT_OUT: [u16; 3] = [403, 429, 444];
 /// Clients on the page with their score.
 const TOP_CLIENTS: usize = 20;
-/// The longest fact of a finding, in characters.
-const EVIDENCE_CHARS: usize = 300;
-/// The most claimed sources in a finding.
-const MAX_CLAIMS: usize = 10;
-/// The longest name of a thing in a finding, in characters.
-const THING_CHARS: usize = 120;
 
 /// What detection is built from.
 pub struct Setup {
@@ -337,74 +331,6 @@ impl Detection {
         Some(Link { hash: hash(&[prefix.as_bytes(), id]) as u32, number, was_there })
     }
 
-    /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
-    pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, by: By<'_>) -> bool {
-        // Of a network, who did the last of it speaks for all: an edge of a CDN, a machine of the local network.
-        let one = match found.about {
-            About::Client(client) => Some(client),
-            About::Network(_) => Client::parse(by.address),
-            About::Thing(_) | About::Port(_) => None,
-        };
-        if let Some(client) = one {
-            if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
-                self.attacks.never_ban(reason.as_str());
-                return false;
-            }
-            // Who claims to be a good bot is asked for first; what it does next is told when the answer is in.
-            if let Some(bot) = self.never_ban.to_verify(client, context.now, by.agent) {
-                let address = std::str::from_utf8(by.address).ok().and_then(|text| text.parse().ok());
-                context.actions.push(Action::Verify { client, address: address.unwrap_or(client.address()), bot });
-                return false;
-            }
-        }
-        let (client, country, who) = match &found.about {
-            About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
-            About::Network(network) => self.placed(network.address(), network.to_string()),
-            About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
-            About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
-        };
-        let claims = match &found.about {
-            About::Port(port) => self.claims(context, &port.sources),
-            _ => None,
-        };
-        let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
-        let finding = Finding {
-            id: 0,
-            at: found.at,
-            detector: found.detector.to_owned(),
-            severity: found.severity,
-            source: context.source.to_owned(),
-            summary: format!("{who} {}.", found.summary),
-            client,
-            country,
-            evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
-        };
-        self.findings.add(finding, context.own, context.actions);
-        true
-    }
-
-    /// Who claims to have sent to a port, without players and others who are left alone.
-    fn claims(&self, context: &Context<'_>, sources: &[(Client, u64)]) -> Option<String> {
-        let mut shown: Vec<(String, u64)> = Vec::new();
-        for (client, packets) in sources.iter().filter(|(client, _)| self.never_ban.may_be_listed(*client, context.now)) {
-            let name = self::shown(*client, context.privacy);
-            // Several clients may be shown as one network.
-            match shown.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, sum)) => *sum += packets,
-                None => shown.push((name, *packets)),
-            }
-        }
-        let listed: Vec<String> = shown.iter().take(MAX_CLAIMS).map(|(name, packets)| format!("{name} {packets}")).collect();
-        (!listed.is_empty()).then(|| format!("claimed sources, which can be forged, and their packets: {}", listed.join(", ")))
-    }
-
-    /// A client, its country, and both as a sentence begins with them.
-    fn placed(&self, address: IpAddr, client: String) -> (Option<String>, Option<String>, String) {
-        let country = self.locate.locate(address).country_or_unknown().to_owned();
-        let who = format!("{client} ({country})");
-        (Some(client), Some(country), who)
-    }
-
     /// Where a client is: by the log's own word if it has one, else by the database, which is asked once.
     fn country(&mut self, client: Client, place: Option<Place>, logged: &[u8]) -> [u8; 2] {
         if let [a, b] = *logged
@@ -500,14 +426,6 @@ impl Detection {
         self.findings.save_all_again();
         self.slow_attacker.iter_mut().for_each(SlowAttacker::save_all_again);
         self.enumeration.iter_mut().for_each(Enumeration::save_all_again);
-    }
-}
-
-/// A client as people may see it.
-pub(super) fn shown(client: Client, privacy: &Privacy) -> String {
-    match privacy.client_mode() {
-        ClientMode::Prefix => client.network().to_string(),
-        ClientMode::Full | ClientMode::Hash => privacy.show_client(client.to_string().as_bytes()),
     }
 }
 

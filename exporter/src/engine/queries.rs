@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::detection::{Detection, shown};
+use super::detection::Detection;
 use super::ledger::{Entry, What};
+use super::telling::shown;
 use super::{Engine, Shared};
 use crate::detectors::suspects::{Kind, Suspect};
 use crate::detectors::suspicion::explained;

@@ -1,0 +1,99 @@
+//! From what a detector found to what people are told: nothing about who is never a candidate, clients shown as configured, texts scrubbed.
+
+use std::net::IpAddr;
+
+use super::Action;
+use super::detection::{By, Context, Detection};
+use crate::finding::{About, Finding, Found};
+use crate::privacy::{ClientMode, Privacy};
+use crate::subject::Client;
+
+/// The longest fact of a finding, in characters.
+const EVIDENCE_CHARS: usize = 300;
+/// The most claimed sources in a finding.
+const MAX_CLAIMS: usize = 10;
+/// The longest name of a thing in a finding, in characters.
+const THING_CHARS: usize = 120;
+
+impl Detection {
+    /// Tells what was found, unless it is about somebody who is never a candidate; whether it was told.
+    pub(super) fn tell(&mut self, context: &mut Context<'_>, found: Found, by: By<'_>) -> bool {
+        if !self.may_be_told(context, &found.about, by) {
+            return false;
+        }
+        let (client, country, who) = match &found.about {
+            About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
+            About::Network(network) => self.placed(network.address(), network.to_string()),
+            About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
+            About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
+        };
+        let claims = match &found.about {
+            About::Port(port) => self.claims(context, &port.sources),
+            _ => None,
+        };
+        let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
+        let finding = Finding {
+            id: 0,
+            at: found.at,
+            detector: found.detector.to_owned(),
+            severity: found.severity,
+            source: context.source.to_owned(),
+            summary: format!("{who} {}.", found.summary),
+            client,
+            country,
+            evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
+        };
+        self.findings.add(finding, context.own, context.actions);
+        true
+    }
+
+    /// Whether it may be told at all; if the DNS must be asked first, it is asked.
+    fn may_be_told(&mut self, context: &mut Context<'_>, about: &About, by: By<'_>) -> bool {
+        // Of a network, who did the last of it speaks for all: an edge of a CDN, a machine of the local network.
+        let one = match about {
+            About::Client(client) => Some(*client),
+            About::Network(_) => Client::parse(by.address),
+            About::Thing(_) | About::Port(_) => None,
+        };
+        let Some(client) = one else { return true };
+        if let Some(reason) = self.never_ban.reason(client, context.now, by.agent).filter(|reason| !reason.may_be_told_of()) {
+            self.attacks.never_ban(reason.as_str());
+            return false;
+        }
+        // Who claims to be a good bot is asked for first; what it does next is told when the answer is in.
+        let Some(bot) = self.never_ban.to_verify(client, context.now, by.agent) else { return true };
+        let address = std::str::from_utf8(by.address).ok().and_then(|text| text.parse().ok());
+        context.actions.push(Action::Verify { client, address: address.unwrap_or(client.address()), bot });
+        false
+    }
+
+    /// Who claims to have sent to a port, without players and others who are left alone.
+    fn claims(&self, context: &Context<'_>, sources: &[(Client, u64)]) -> Option<String> {
+        let mut shown: Vec<(String, u64)> = Vec::new();
+        for (client, packets) in sources.iter().filter(|(client, _)| self.never_ban.may_be_listed(*client, context.now)) {
+            let name = self::shown(*client, context.privacy);
+            // Several clients may be shown as one network.
+            match shown.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, sum)) => *sum += packets,
+                None => shown.push((name, *packets)),
+            }
+        }
+        let listed: Vec<String> = shown.iter().take(MAX_CLAIMS).map(|(name, packets)| format!("{name} {packets}")).collect();
+        (!listed.is_empty()).then(|| format!("claimed sources, which can be forged, and their packets: {}", listed.join(", ")))
+    }
+
+    /// A client, its country, and both as a sentence begins with them.
+    fn placed(&self, address: IpAddr, client: String) -> (Option<String>, Option<String>, String) {
+        let country = self.locate.locate(address).country_or_unknown().to_owned();
+        let who = format!("{client} ({country})");
+        (Some(client), Some(country), who)
+    }
+}
+
+/// A client as people may see it.
+pub(super) fn shown(client: Client, privacy: &Privacy) -> String {
+    match privacy.client_mode() {
+        ClientMode::Prefix => client.network().to_string(),
+        ClientMode::Full | ClientMode::Hash => privacy.show_client(client.to_string().as_bytes()),
+    }
+}
