@@ -54,7 +54,7 @@ fn usual_sources() -> Vec<Source> {
             timezone: None,
         }
     });
-    info!("Nothing is configured: see `hostwarden reference config` for what can be.");
+    info!("No sources are configured, so the usual places are searched: see `hostwarden reference config` for what can be.");
     sources.collect()
 }
 

@@ -75,6 +75,10 @@ fn sqlserver(probes: &mut Section<'_, '_>) -> Probe<sqlserver::Config> {
         }
         sqlserver::Config { instances: read.into_iter().map(|(_, (instance, _))| instance).collect() }
     });
+    if settings.enabled && settings.config.instances.is_empty() {
+        let remedy = "write for example [[probes.sqlserver.instances]], with a name, a host and a user";
+        probes.reader.problem("probes.sqlserver.instances", "is empty", remedy);
+    }
     if settings.enabled && !probes.reader.broken {
         without_password.iter().for_each(|path| probes.reader.problem(path, "is missing", "set it, or password_file"));
     }

@@ -154,9 +154,11 @@ fn told(at: Timestamp, changes: &[Change]) -> Option<Found> {
     let (about, summary, evidence) = match changes.len() {
         1 => (format!("File {}", first.path), first.what.clone(), Vec::new()),
         count => {
+            // The gravest one stands for all where there is room for one only.
+            let gravest = changes.iter().find(|change| is_grave(change)).unwrap_or(first);
             let named = changes.iter().take(NAMED).map(|change| format!("{} {}", change.path, change.what));
             let more = (count > NAMED).then(|| format!("and {} more", count - NAMED));
-            ("Watched files".to_owned(), format!("changed: {count} of them"), named.chain(more).collect())
+            (format!("File {}", gravest.path), format!("and {} more changed", count - 1), named.chain(more).collect())
         }
     };
     Some(Found { at, detector: NAME, severity, about: About::Thing(about), summary, evidence })
@@ -207,7 +209,7 @@ mod tests {
             (vec![before[0].clone(), file("/etc/sudoers", "root", 0o666)], "critical File /etc/sudoers has mode 0666 (was 0440)"),
             (vec![before[1].clone()], "warning File /etc/crontab is gone"),
             (vec![before[0].clone(), before[1].clone(), file("/etc/rc.local", "x", 0o755)], "warning File /etc/rc.local is new"),
-            (vec![file("/etc/crontab", "new", 0o644)], "critical Watched files changed: 2 of them"),
+            (vec![file("/etc/crontab", "new", 0o644)], "critical File /etc/sudoers and 1 more changed"),
         ] {
             let (mut integrity, mut out) = (integrity(&before), Vec::new());
             integrity.observe(NOW, look(&now), &mut out);

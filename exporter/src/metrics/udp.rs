@@ -6,7 +6,7 @@ use super::names::{UDP_BYTES, UDP_FLOODS, UDP_PACKETS, UDP_SOURCES};
 use super::page::Page;
 use crate::sample::udp_ports::UdpPort;
 
-/// The words for what a flood can be of, in the order of [`Port::floods`].
+/// The words for what a flood can be of, in the order in which each port counts them.
 pub const KINDS: [&str; 3] = ["packets", "bytes", "sources"];
 
 /// What arrived at the ports. The kernel's counters begin anew with each of its tables; these never do.

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::batch::Bookmark;
+use crate::batch::{Bookmark, Status};
 
 mod bookmark;
 mod content;
@@ -164,6 +164,15 @@ impl Error {
     /// Whether this user may not read it.
     fn is_denied(&self) -> bool {
         matches!(self, Self::Open { source, .. } | Self::List { source, .. } if source.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+/// Tells the log when a source that is no file goes down or can be read again, and not each time that it is tried.
+fn note_up(source: &str, before: Option<&Status>, now: &Status) {
+    match (before.is_none_or(|before| before.up), now.up, &now.problem) {
+        (true, false, Some(problem)) => tracing::warn!(source, problem, "A source cannot be read; it is tried again."),
+        (false, true, _) => tracing::info!(source, "A source can be read now."),
+        _ => {}
     }
 }
 

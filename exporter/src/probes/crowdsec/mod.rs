@@ -93,7 +93,8 @@ impl CrowdSec {
         let url = format!("{}/v1/decisions/stream?startup={}&scopes={SCOPES}", self.url, known.is_none());
         let response = self.client.get(url).send().await.map_err(|error| self.failed(cause(error)))?;
         let body = self.body(response).await?;
-        let decisions = answer::decisions(&body, clock::now(), known.is_none()).map_err(|error| self.failed(error))?;
+        let decisions = answer::decisions(&body, clock::now(), known.is_none())
+            .map_err(|error| self.failed(format!("what answers is no local API of CrowdSec: {error}")))?;
         // Reached only if nothing failed, and nobody gave up on it.
         let is_change = !decisions.added.is_empty() || !decisions.deleted.is_empty();
         self.whole = Some(match known {

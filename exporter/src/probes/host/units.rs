@@ -20,11 +20,17 @@ const MAX_MESSAGES: usize = 64;
 const MAX_UNITS: usize = 256;
 const MAX_CHARS: usize = 255;
 
-/// Their names; `None` where there is no bus or no systemd.
+/// Their names; `None` where there is no bus, no systemd, or a bus that refuses this user.
 pub(super) fn failed(root: &Path) -> Result<Option<Vec<String>>, Error> {
     let socket = root.join("run/dbus/system_bus_socket");
     let Ok(stream) = UnixStream::connect(&socket) else { return Ok(None) };
-    ask(stream).map_err(|error| Error::failed(format!("ask systemd over {}", socket.display()), error))
+    match ask(stream) {
+        // It hangs up on users whom it does not know: a service's dynamic user, for one.
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+            Ok(None)
+        }
+        answer => answer.map_err(|error| Error::failed(format!("ask systemd over {}", socket.display()), error)),
+    }
 }
 
 fn ask(stream: UnixStream) -> io::Result<Option<Vec<String>>> {

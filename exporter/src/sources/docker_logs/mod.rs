@@ -310,6 +310,7 @@ impl DockerSource {
             self.stand();
         }
         let batch = Batch { source: self.index, status: self.status.clone(), ..std::mem::take(&mut self.pending) };
+        super::note_up(&self.config.container, self.told.as_ref(), &batch.status);
         self.told = Some(batch.status.clone());
         self.batches.send(batch).await.map_err(|_| Error::Stopped)
     }

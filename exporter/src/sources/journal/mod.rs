@@ -282,6 +282,7 @@ impl JournalSource {
         let mut bookmarks: Vec<(u64, Change)> = self.forget.drain(..).map(|key| (key, Change::Forget)).collect();
         bookmarks.push((KEY, Change::Set(bookmark)));
         self.told_read.clone_from(&self.read);
+        super::note_up(&self.config.pattern, self.told.as_ref(), &self.status);
         self.told = Some(self.status.clone());
         emit(Batch { source: self.index, bookmarks, status: self.status.clone(), ..batch })
     }
@@ -297,6 +298,7 @@ impl JournalSource {
         }
         // A bookmark before the journal was ever seen would say that it was.
         if self.is_first_sight {
+            super::note_up(&self.config.pattern, self.told.as_ref(), &self.status);
             self.told = Some(self.status.clone());
             return emit(Batch { source: self.index, status: self.status.clone(), ..Batch::default() });
         }
