@@ -15,8 +15,8 @@
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
 //! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`docker_api`],
-//! [`clock`] (the only one that asks for the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them,
-//! [`cli`] is the commands.
+//! [`clock`] (the only one that asks for the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs
+//! them, [`cli`] is the commands.
 //!
 //! What each room may name is a table in `tests/rooms.rs`.
 
