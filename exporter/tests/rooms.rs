@@ -103,7 +103,7 @@ const ROOMS: &[Room] = &[
     ),
     edge(
         "sources",
-        &["batch", "clock", "event"],
+        &["batch", "clock", "docker_api", "event"],
         &[
             "flate2",
             "foldhash",
