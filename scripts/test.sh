@@ -71,6 +71,9 @@ scripts/real_crowdsec.py
 step "real Docker: thirty containers, and an engine that is restarted"
 scripts/real_docker.py
 
+step "sqlcmd in containers of a real Docker"
+scripts/real_sqlcmd.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

@@ -14,9 +14,9 @@
 //! number), [`finding`], [`sample`] (what probes saw), [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
-//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`clock`]
-//! (the only one that asks for the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs them,
-//! [`cli`] is the commands.
+//! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`docker_api`],
+//! [`clock`] (the only one that asks for the time), [`logging`], [`demo`]. [`setup`] builds the parts from the configuration, [`app`] runs
+//! them, [`cli`] is the commands.
 //!
 //! What each room may name is a table in `tests/rooms.rs`.
 
@@ -28,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod detectors;
+pub mod docker_api;
 pub mod engine;
 pub mod enrichers;
 pub mod event;

@@ -21,7 +21,7 @@ use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
 use crate::snapshot::{Section, Write};
-use crate::sources::docker_logs::{self, Endpoint};
+use crate::sources::docker_logs;
 use crate::sources::file::FileSource;
 use crate::sources::journal::{self, JournalSource};
 use crate::sources::reader::Polled;
@@ -90,7 +90,7 @@ fn file(source: &config::Source, pattern: &str) -> sources::Config {
 fn container(config: &Config, source: &config::Source, name: &str) -> docker_logs::Config {
     docker_logs::Config {
         container: name.to_owned(),
-        endpoint: Endpoint::new(&config.probes.docker.config.endpoint.to_string()),
+        endpoint: config.probes.docker.config.endpoint.clone(),
         pattern: source.input.pattern(),
         start: start(source),
         max_line_bytes: source.max_line_bytes,

@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, Instant};
 
+use hostwarden::docker_api::Endpoint;
 use hostwarden::probes::sqlserver::{Config, Instance, Password, SqlServer};
 use hostwarden::probes::{Probe, Seen, Work};
 use hostwarden::sample::Sample;
@@ -26,11 +27,12 @@ fn instance(name: &str, address: SocketAddr) -> Instance {
         password: Password::new(PASSWORD),
         encrypt: true,
         trust_certificate: true,
+        exec_container: None,
     }
 }
 
 async fn ask(instances: Vec<Instance>) -> (Vec<sqlserver::Instance>, String) {
-    let mut probe = SqlServer::new(Config { instances }, LIMIT);
+    let mut probe = SqlServer::new(Config { instances, engine: Endpoint::Unix("/nonexistent".into()) }, LIMIT);
     let Work::Async(work) = probe.poll() else { unreachable!() };
     let Seen { samples, problem } = tokio::time::timeout(LIMIT, work).await.unwrap();
     let samples = samples.into_iter().map(|sample| match sample {

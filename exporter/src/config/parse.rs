@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::values::{Wrong, wrong};
-use crate::probes::docker::Endpoint;
+use crate::docker_api::Endpoint;
 
 /// An address and port to listen on.
 pub(super) fn listen_address(text: &str) -> Result<SocketAddr, Wrong> {

@@ -3,12 +3,13 @@
 use std::ops::RangeInclusive;
 
 use super::lists::ListOf;
-use super::parse::{any_pattern, base_url, directory, docker_endpoint, host_name, label_name, not_empty};
+use super::parse::{any_pattern, base_url, container_name, directory, docker_endpoint, host_name, label_name, not_empty};
 use super::secrets::Names;
 use super::section::Section;
 use super::values::Wrong;
 use super::{CrowdSec, Integrity, Probe, Probes, Secret, UdpPorts};
 use crate::detectors::udp_flood::Service;
+use crate::docker_api::Endpoint;
 use crate::probes::udp_ports::MAX_SOURCES;
 use crate::probes::{docker, host, sqlserver};
 
@@ -17,13 +18,16 @@ const MAX_SERVICES: usize = 64;
 
 /// Reads all of them.
 pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
-    root.section("probes", "What is found out about this machine besides its logs.", |probes| Probes {
-        docker: docker(probes),
-        host: host(probes),
-        sqlserver: sqlserver(probes),
-        udp_ports: udp_ports(probes),
-        crowdsec: crowdsec(probes),
-        integrity: integrity(probes),
+    root.section("probes", "What is found out about this machine besides its logs.", |probes| {
+        let docker = docker(probes);
+        Probes {
+            host: host(probes),
+            sqlserver: sqlserver(probes, &docker.config.endpoint),
+            udp_ports: udp_ports(probes),
+            crowdsec: crowdsec(probes),
+            integrity: integrity(probes),
+            docker,
+        }
     })
 }
 
@@ -57,7 +61,7 @@ fn host(probes: &mut Section<'_, '_>) -> Probe<host::Config> {
 /// The most instances: each is asked at the same time, and is a label value.
 const MAX_INSTANCES: usize = 16;
 
-fn sqlserver(probes: &mut Section<'_, '_>) -> Probe<sqlserver::Config> {
+fn sqlserver(probes: &mut Section<'_, '_>, engine: &Endpoint) -> Probe<sqlserver::Config> {
     let rhythm = Rhythm { interval_secs: 60, intervals: 60..=3_600, timeout_secs: 10 };
     let doc = "Whether SQL Server can be reached, logged in to and asked for its version.";
     let mut without_password = Vec::new();
@@ -73,7 +77,7 @@ fn sqlserver(probes: &mut Section<'_, '_>) -> Probe<sqlserver::Config> {
                 without_password.push(format!("{path}.password"));
             }
         }
-        sqlserver::Config { instances: read.into_iter().map(|(_, (instance, _))| instance).collect() }
+        sqlserver::Config { instances: read.into_iter().map(|(_, (instance, _))| instance).collect(), engine: engine.clone() }
     });
     if settings.enabled && settings.config.instances.is_empty() {
         let remedy = "write for example [[probes.sqlserver.instances]], with a name, a host and a user";
@@ -88,7 +92,13 @@ fn sqlserver(probes: &mut Section<'_, '_>) -> Probe<sqlserver::Config> {
 /// An instance, and whether it has a password.
 fn instance(instance: &mut Section<'_, '_>) -> (sqlserver::Instance, bool) {
     let name = instance.required("name", "shop", "The label `instance` of its metrics; unique.", label_name);
-    let host = instance.required("host", "db.example.org", "Host name or address.", host_name);
+    let doc = "The container to run sqlcmd in by Docker exec, in place of asking over the network; needs more rights of Docker: see docs/probes.md.";
+    let exec_container = instance.optional("exec_container", "shop-db", doc, container_name);
+    // In the container it is always its own loopback.
+    let host = match exec_container.is_some() && !instance.holds("host") {
+        true => None,
+        false => instance.required("host", "db.example.org", "Host name or address; not needed with exec_container.", host_name),
+    };
     let port = instance.number("port", 1_433, 1..=65_535, "TCP port.");
     let user = instance.required("user", "hostwarden", "A login that needs no right but to connect.", not_empty);
     let names = Names { text: "password", file: "password_file", alias: "" };
@@ -104,6 +114,7 @@ fn instance(instance: &mut Section<'_, '_>) -> (sqlserver::Instance, bool) {
         password: sqlserver::Password::new(password.as_ref().map(Secret::expose).unwrap_or_default()),
         encrypt,
         trust_certificate,
+        exec_container,
     };
     (read, password.is_some())
 }

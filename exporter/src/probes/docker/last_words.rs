@@ -1,5 +1,7 @@
 //! The last line of a container's log that looks like an error: the piece of evidence that people look for first.
 
+use crate::docker_api::frames;
+
 /// Words of lines that tell of an error, in lower case.
 const ERRORS: [&str; 14] = [
     "error",
@@ -22,7 +24,7 @@ const LINE_CHARS: usize = 300;
 
 /// The last line of a log's end (as the API sends it) that looks like an error, else the last line; `None` if there is none.
 pub(super) fn last_words(sent: &[u8]) -> Option<String> {
-    let text = unframed(sent);
+    let text: Vec<u8> = frames(sent).flat_map(|(_, piece)| piece).copied().collect();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<String> = text.lines().map(plain).filter(|line| !line.is_empty()).collect();
     let is_error = |line: &&String| {
@@ -30,20 +32,6 @@ pub(super) fn last_words(sent: &[u8]) -> Option<String> {
         ERRORS.iter().any(|word| line.contains(word))
     };
     lines.iter().rev().find(is_error).or(lines.last()).cloned()
-}
-
-/// The log without the heads of eight bytes (stream, three zeros, length) that Docker puts in front of each piece, unless the container
-/// has a terminal.
-fn unframed(sent: &[u8]) -> Vec<u8> {
-    let mut text = Vec::with_capacity(sent.len());
-    let mut rest = sent;
-    while let [0..=2, 0, 0, 0, a, b, c, d, behind @ ..] = rest {
-        let length = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
-        let (piece, next) = behind.split_at_checked(length).unwrap_or((behind, &[]));
-        text.extend_from_slice(piece);
-        rest = next;
-    }
-    if text.is_empty() { sent.to_vec() } else { text }
 }
 
 /// A line without what colours it, its control characters, and what is too long of it.

@@ -9,6 +9,7 @@ use futures_util::stream;
 use serde::de::DeserializeOwned;
 
 use crate::clock;
+pub use crate::docker_api::Endpoint;
 use crate::probes::{Error, Outlet, Probe, Seen, Work};
 use crate::sample::Sample;
 use crate::sample::docker::{Container, Containers};
@@ -20,7 +21,6 @@ mod watch;
 
 use answers::{Inspected, Listed, Stats};
 use client::Client;
-pub use client::Endpoint;
 
 /// The probe's name.
 pub const NAME: &str = "docker";

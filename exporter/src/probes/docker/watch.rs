@@ -8,9 +8,10 @@ use futures_util::{StreamExt, stream};
 use tracing::{debug, info, warn};
 
 use super::answers::Told;
-use super::client::{Answer, Client};
+use super::client::Client;
 use super::last_words::last_words;
 use crate::clock;
+use crate::docker_api::Answer;
 use crate::event::Timestamp;
 use crate::probes::{Error, Outlet};
 use crate::sample::Sample;

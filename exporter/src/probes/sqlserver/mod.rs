@@ -1,7 +1,8 @@
 //! SQL Server, over its own protocol (TDS): can one reach it, log in and ask `SELECT @@VERSION`, and how long does each stage take. The
 //! login needs no right but to connect.
 //!
-//! `stream.rs` watches the connection, which is what tells the stages apart; `failure.rs` says why one failed.
+//! `stream.rs` watches the connection, which is what tells the stages apart; `failure.rs` says why one failed. Where the user turns it on,
+//! `sqlcmd.rs` asks by a process in the server's container instead.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -12,10 +13,12 @@ use tokio::time::timeout_at;
 
 use super::{Error, Probe, Seen, Work};
 use crate::clock;
+use crate::docker_api::Endpoint;
 use crate::sample::Sample;
 use crate::sample::sqlserver::{self, Reason, STAGES};
 
 mod failure;
+mod sqlcmd;
 mod stream;
 
 use failure::Failure;
@@ -29,6 +32,8 @@ pub const NAME: &str = "sqlserver";
 pub struct Config {
     /// What is asked.
     pub instances: Vec<Instance>,
+    /// Where Docker listens, for those that are asked in their container.
+    pub engine: Endpoint,
 }
 
 /// An instance and how to get in.
@@ -36,7 +41,7 @@ pub struct Config {
 pub struct Instance {
     /// The label.
     pub name: String,
-    /// Host name or address.
+    /// Host name or address; not used if it is asked in its container.
     pub host: String,
     /// TCP port.
     pub port: u16,
@@ -48,6 +53,8 @@ pub struct Instance {
     pub encrypt: bool,
     /// Whether any certificate will do.
     pub trust_certificate: bool,
+    /// The container to run sqlcmd in; `None`: it is asked over TDS.
+    pub exec_container: Option<String>,
 }
 
 /// A password; it does not print.
@@ -87,7 +94,7 @@ impl Probe for SqlServer {
 
     fn poll(&mut self) -> Work<'_> {
         Work::Async(Box::pin(async {
-            let asked = self.config.instances.iter().map(|instance| ask(instance, self.limit));
+            let asked = self.config.instances.iter().map(|instance| ask(instance, &self.config.engine, self.limit));
             let answers = futures_util::future::join_all(asked).await;
             let problems: Vec<String> = answers.iter().filter_map(|(_, problem)| problem.clone()).collect();
             let samples = answers.into_iter().map(|(sample, _)| Sample::SqlServer(sample)).collect();
@@ -98,12 +105,23 @@ impl Probe for SqlServer {
 }
 
 /// Asks one instance. What was wrong is told for people, too.
-async fn ask(instance: &Instance, limit: Duration) -> (sqlserver::Instance, Option<String>) {
+async fn ask(instance: &Instance, engine: &Endpoint, limit: Duration) -> (sqlserver::Instance, Option<String>) {
     let mut watch = Watch::new(clock::stopwatch());
-    let result = version(instance, &mut watch, limit).await;
-    let problem = result.as_ref().err().map(|failure| format!("{} ({}:{}): {failure}", instance.name, instance.host, instance.port));
+    let (result, stages, place) = match &instance.exec_container {
+        None => {
+            let result = version(instance, &mut watch, limit).await;
+            (result, watch.stages(), format!("{}:{}", instance.host, instance.port))
+        }
+        Some(container) => {
+            let result = sqlcmd::version(engine, container, instance, limit).await;
+            // Stages cannot be told apart from outside; starting the process counts.
+            let whole = result.is_ok().then(|| watch.begun().elapsed());
+            (result, [None, None, None, whole], format!("container {container}"))
+        }
+    };
+    let problem = result.as_ref().err().map(|failure| format!("{} ({place}): {failure}", instance.name));
     let version = result.map_err(|failure| failure.reason);
-    (sqlserver::Instance { name: instance.name.clone(), stages: watch.stages(), version }, problem)
+    (sqlserver::Instance { name: instance.name.clone(), stages, version }, problem)
 }
 
 /// The first line of the server's version.
@@ -171,8 +189,13 @@ async fn first_line(mut client: Client<Watched<'_>>) -> Result<String, Option<ti
     let row = row.ok_or_else(no_text).map_err(Some)?;
     let text: Option<&str> = row.try_get(0).map_err(Some)?;
     let line = text.and_then(|text| text.lines().next()).ok_or_else(no_text).map_err(Some)?;
+    Ok(shown(line))
+}
+
+/// A version fit for a label.
+fn shown(line: &str) -> String {
     let clean = line.trim().chars().take(MAX_VERSION_CHARS).map(|c| if c.is_control() || matches!(c, '"' | '\\') { '_' } else { c });
-    Ok(clean.collect())
+    clean.collect()
 }
 
 /// How long from one moment to the next.

@@ -2,7 +2,6 @@
 //!
 //! The log comes as bytes, so that however long its lines are only a little is held at a time.
 
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -16,40 +15,14 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
+use crate::docker_api::Endpoint;
+
 /// How long the engine may take for an answer's head, or for all of a short one. It is slow when many containers start.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// The longest short answer: a list of one container.
 const MAX_ANSWER_BYTES: usize = 1024 * 1024;
 /// The longest words of the engine that are repeated to people.
 const MAX_WORDS: usize = 200;
-
-/// Where the engine, or a proxy before it, listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Endpoint {
-    /// At a socket.
-    Unix(PathBuf),
-    /// At `host:port`.
-    Tcp(String),
-}
-
-impl Endpoint {
-    /// From `unix:///path` or `tcp://host:port`.
-    pub fn new(text: &str) -> Self {
-        match text.strip_prefix("unix://") {
-            Some(path) => Self::Unix(PathBuf::from(path)),
-            None => Self::Tcp(text.strip_prefix("tcp://").unwrap_or(text).to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unix(path) => write!(out, "unix://{}", path.display()),
-            Self::Tcp(address) => write!(out, "tcp://{address}"),
-        }
-    }
-}
 
 /// Why the engine gave no answer. All of it is weather: told, and tried again.
 #[derive(Debug, thiserror::Error)]
@@ -240,13 +213,6 @@ fn words(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn endpoints_are_shown_as_they_are_written() {
-        for text in ["unix:///var/run/docker.sock", "tcp://127.0.0.1:2375"] {
-            assert_eq!(Endpoint::new(text).to_string(), text);
-        }
-    }
 
     #[test]
     fn words_are_short_and_of_one_line() {

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use super::{Saved, Start};
 use crate::batch::{Batch, Bookmark, Change, ContainerBookmark, Status};
 use crate::clock;
+use crate::docker_api::Endpoint;
 use decoder::{Decoder, Line};
-pub use engine_api::Endpoint;
 use engine_api::{Answer, Error as Api};
 use marks::Marks;
 
