@@ -96,6 +96,39 @@ fn what_packages_do_is_explained_and_what_people_do_is_not() {
     assert_eq!(changes.unexplained + changes.explained, 2);
 }
 
+/// Builds a package with rpmbuild and installs it below the root.
+fn install_rpm(root: &Path, version: u32) {
+    let top = root.join("build");
+    fs::create_dir_all(&top).unwrap();
+    let spec = format!(
+        "Name: tried\nVersion: {version}\nRelease: 1\nSummary: tried\nLicense: MIT\nBuildArch: noarch\n%description\ntried\n%install\n\
+         mkdir -p %{{buildroot}}/etc\necho {version} > %{{buildroot}}/etc/tried\n%files\n/etc/tried\n"
+    );
+    fs::write(top.join("tried.spec"), spec).unwrap();
+    run(Command::new("rpmbuild").arg("-bb").arg("--define").arg(format!("_topdir {}", top.display())).arg(top.join("tried.spec")));
+    let package = top.join(format!("RPMS/noarch/tried-{version}-1.noarch.rpm"));
+    let mut rpm = Command::new("rpm");
+    rpm.arg("--root").arg(root).args(["--dbpath", "/var/lib/rpm", "-U", "--nodeps", "--nosignature", "--noscripts"]);
+    run(rpm.arg(package));
+}
+
+#[test]
+fn what_rpm_ships_is_explained() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path();
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: rpm --root needs root");
+        return;
+    }
+    install_rpm(root, 1);
+    let (mut probe, mut detector) = (probe(root, &["/etc/*"]), Detector::new("s", None));
+    assert_eq!(look(&mut probe, &mut detector), (Changes::default(), vec![]));
+    install_rpm(root, 2);
+    assert_eq!(look(&mut probe, &mut detector), (Changes { explained: 1, unexplained: 0 }, vec![]));
+    fs::write(root.join("etc/tried"), "mine").unwrap();
+    assert_eq!(look(&mut probe, &mut detector).0, Changes { explained: 0, unexplained: 1 });
+}
+
 #[test]
 fn news_of_a_change_bring_the_next_look_forward() {
     let root = tempfile::tempdir().unwrap();

@@ -36,15 +36,12 @@ impl Packages {
     /// Reads what there is below the root; what cannot be read explains nothing.
     pub(super) fn read(root: &Path) -> Self {
         let at = |path: &str| root.join(path);
-        let changed = ["var/lib/dpkg/status", "var/lib/rpm/rpmdb.sqlite", "usr/lib/sysimage/rpm/rpmdb.sqlite"].map(|path| mtime(&at(path)));
+        let of_rpm =
+            rpm::DATABASES.iter().flat_map(|database| ["rpmdb.sqlite", "rpmdb.sqlite-wal"].map(|file| format!("{database}/{file}")));
+        let changed = of_rpm.chain(["var/lib/dpkg/status".to_owned()]).map(|path| mtime(&at(&path)));
         let mut unpacked: Vec<i64> = fs::read_dir(at("var/lib/dpkg/info")).into_iter().flatten().flatten().filter_map(list_time).collect();
         unpacked.sort_unstable();
-        Self {
-            shipped: conffiles(&at("var/lib/dpkg/status")),
-            unpacked,
-            changed: changed.into_iter().flatten().max(),
-            root: root.to_owned(),
-        }
+        Self { shipped: conffiles(&at("var/lib/dpkg/status")), unpacked, changed: changed.flatten().max(), root: root.to_owned() }
     }
 
     /// When packages were last installed or removed.
