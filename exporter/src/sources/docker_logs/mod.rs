@@ -235,13 +235,13 @@ impl DockerSource {
                         lost_name_at = Some(clock::stopwatch());
                     }
                 }
-                chunk = answer.chunk() => {
+                chunk = answer.next() => {
                     let chunk = match chunk {
                         Ok(Some(chunk)) => chunk,
                         Ok(None) => break,
                         // The next turn tells what is wrong, if it lasts.
                         Err(_) if follow => break,
-                        Err(source) => return Err(failed(source)),
+                        Err(source) => return Err(failed(Api::from(crate::docker_api::Error::Broken(source)))),
                     };
                     last_bytes = clock::stopwatch();
                     decoder.push(&chunk, &mut |line| lines.push(line)).map_err(|source| Error::Decode { container: container.clone(), source })?;
@@ -339,7 +339,7 @@ async fn find(config: &Config) -> Result<Option<engine_api::Container>, Error> {
 async fn ring(bell: &mut Option<Answer>, look_at: Instant) {
     let event = async {
         match bell.as_mut() {
-            Some(events) => events.chunk().await,
+            Some(events) => events.next().await,
             None => std::future::pending().await,
         }
     };
