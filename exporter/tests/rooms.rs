@@ -176,7 +176,7 @@ const ROOMS: &[Room] = &[
     edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
     edge(
         "http",
-        &["clock", "engine", "event", "metrics"],
+        &["clock", "engine", "event", "finding", "metrics"],
         &[
             "base64",
             "flate2",
