@@ -3,7 +3,9 @@
 use hostwarden::metrics::names;
 use serde_json::json;
 
-use crate::model::{Annotation, Dashboard, DashboardLink, DataSource, LOKI, List, PROMETHEUS, Panel, SCHEMA_VERSION, TimeRange, Variable};
+use crate::model::{
+    Annotation, AnnotationTarget, Dashboard, DashboardLink, DataSource, LOKI, List, PROMETHEUS, Panel, SCHEMA_VERSION, TimeRange, Variable,
+};
 use crate::panels::{Draft, Row};
 use crate::{foreign, gauge};
 
@@ -125,7 +127,7 @@ fn variable(
 
 fn others() -> DashboardLink {
     DashboardLink {
-        title: "Hostwarden",
+        title: "Hostwarden".to_owned(),
         kind: "dashboards",
         as_dropdown: true,
         icon: "external link",
@@ -134,7 +136,7 @@ fn others() -> DashboardLink {
         tags: vec![TAG],
         target_blank: false,
         tooltip: "The other dashboards, with the same hosts and time",
-        url: "",
+        url: String::new(),
     }
 }
 
@@ -149,48 +151,42 @@ fn annotations() -> Vec<Annotation> {
     let firing = gauge!(foreign::ALERTS).everywhere().eq("alertstate", "firing").ne("alertname", "Watchdog");
     let alerts = firing.now().max_by(&["alertname", "severity"]);
     vec![
-        mark("Alerts", "red", alerts.text().to_owned(), "{{alertname}}", "An alert of severity {{severity}} is firing.", "severity"),
+        mark("Alerts", "red", PROMETHEUS, alerts.text(), ["{{alertname}}", "An alert of severity {{severity}} is firing.", "severity"]),
         mark(
             "Exporter restarts",
             "purple",
-            restarts.text().to_owned(),
-            "Restart",
-            "The exporter on {{instance}} was started again.",
-            "instance",
+            PROMETHEUS,
+            restarts.text(),
+            ["Restart", "The exporter on {{instance}} was started again.", "instance"],
         ),
-        mark("Deploys", "blue", deploys.text().to_owned(), "Deploy", "{{instance}} now runs {{version}} ({{revision}}).", "instance"),
+        mark("Deploys", "blue", PROMETHEUS, deploys.text(), ["Deploy", "{{instance}} now runs {{version}} ({{revision}}).", "instance"]),
         mark(
             "Container restarts",
             "orange",
-            containers.text().to_owned(),
-            "{{container}}",
-            "The container {{container}} was started.",
-            "container",
+            PROMETHEUS,
+            containers.text(),
+            ["{{container}}", "The container {{container}} was started.", "container"],
         ),
-        Annotation { datasource: LOKI, step: "", ..mark("Incidents", "yellow", INCIDENTS.to_owned(), "Incident", "", "severity,detector") },
+        mark("Incidents", "yellow", LOKI, INCIDENTS, ["Incident", "", "severity,detector"]),
     ]
 }
 
 /// The lines that are worth a mark.
 const INCIDENTS: &str = r#"{job="hostwarden", instance=~"$instance", feed="incident"} | severity="critical""#;
 
-fn mark(
-    name: &'static str,
-    icon_color: &'static str,
-    expr: String,
-    title_format: &'static str,
-    text_format: &'static str,
-    tag_keys: &'static str,
-) -> Annotation {
-    let datasource: DataSource = PROMETHEUS;
+/// Marks where a query gives something above zero, or a line; in words for title and text, and labels that become tags.
+fn mark(name: &'static str, icon_color: &'static str, datasource: DataSource, expr: &str, words: [&'static str; 3]) -> Annotation {
+    let [title_format, text_format, tag_keys] = words;
+    let step = "60s";
     Annotation {
         name,
         datasource,
         enable: true,
         hide: false,
         icon_color,
-        expr,
-        step: "60s",
+        target: AnnotationTarget { expr: expr.to_owned(), interval: step, ref_id: "Mark" },
+        expr: expr.to_owned(),
+        step,
         title_format,
         text_format,
         tag_keys,
@@ -224,13 +220,20 @@ fn placed(rows: Vec<Row>) -> Vec<Panel> {
             inside.push(panel);
         }
         y += tallest;
-        let mut row = Panel { id: own_id, kind: "row", title: title.to_owned(), collapsed: Some(!is_open), ..Panel::default() };
+        let mut row = Panel {
+            id: own_id,
+            kind: "row",
+            title: title.to_owned(),
+            collapsed: Some(!is_open),
+            panels: Some(Vec::new()),
+            ..Panel::default()
+        };
         (row.grid_pos.w, row.grid_pos.h, row.grid_pos.y) = (COLUMNS, 1, top);
         if is_open {
             panels.push(row);
             panels.append(&mut inside);
         } else {
-            row.panels = inside;
+            row.panels = Some(inside);
             panels.push(row);
             y = top + 1;
         }

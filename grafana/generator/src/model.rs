@@ -66,7 +66,7 @@ impl Dashboard {
 
     /// All panels, those in collapsed rows too.
     pub fn all_panels(&self) -> impl Iterator<Item = &Panel> {
-        self.panels.iter().flat_map(|panel| std::iter::once(panel).chain(&panel.panels))
+        self.panels.iter().flat_map(|panel| std::iter::once(panel).chain(panel.panels.iter().flatten()))
     }
 }
 
@@ -116,8 +116,10 @@ pub struct Annotation {
     /// Its colour.
     pub icon_color: &'static str,
     /// The query.
+    pub target: AnnotationTarget,
+    /// The query again, where readers before Grafana 11 (and Loki's) look for it.
     pub expr: String,
-    /// The query's steps.
+    /// The query's steps, for them.
     pub step: &'static str,
     /// Title of a mark, with labels as `{{label}}`.
     pub title_format: &'static str,
@@ -129,12 +131,24 @@ pub struct Annotation {
     pub use_value_for_time: bool,
 }
 
-/// A link of a dashboard.
+/// What a mark asks.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AnnotationTarget {
+    /// The query.
+    pub expr: String,
+    /// The query's steps.
+    pub interval: &'static str,
+    /// Its name.
+    pub ref_id: &'static str,
+}
+
+/// A link of a dashboard or of a panel.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DashboardLink {
     /// Its text.
-    pub title: &'static str,
+    pub title: String,
     /// `dashboards` (all with the tags) or `link`.
     #[serde(rename = "type")]
     pub kind: &'static str,
@@ -153,7 +167,7 @@ pub struct DashboardLink {
     /// Shown on hovering.
     pub tooltip: &'static str,
     /// Where a `link` leads.
-    pub url: &'static str,
+    pub url: String,
 }
 
 /// A variable of a dashboard.
@@ -233,13 +247,13 @@ pub struct Panel {
     pub transformations: Vec<Value>,
     /// Links of the panel's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub links: Vec<Link>,
+    pub links: Vec<DashboardLink>,
     /// Rows only: whether it is closed at first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collapsed: Option<bool>,
-    /// Collapsed rows hold their panels.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub panels: Vec<Panel>,
+    /// Rows only: collapsed ones hold their panels, open ones none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub panels: Option<Vec<Panel>>,
 }
 
 /// Where a panel stands: 24 columns, rows of 30 pixels.

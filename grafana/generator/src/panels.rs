@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::logql::Lines;
-use crate::model::{Defaults, FieldConfig, GridPos, LOKI, Link, Override, PROMETHEUS, Panel, Step, Target, Thresholds};
+use crate::model::{DashboardLink, Defaults, FieldConfig, GridPos, LOKI, Link, Override, PROMETHEUS, Panel, Step, Target, Thresholds};
 use crate::promql::Expr;
 
 /// Grafana's ids of units.
@@ -90,10 +90,10 @@ pub fn graph(words: Words<'_>) -> Draft {
 pub fn states(words: Words<'_>, expr: Expr, label: &'static str) -> Draft {
     let options = json!({
         "alignValue": "left", "mergeValues": true, "rowHeight": 0.8, "showValue": "auto",
-        "legend": { "displayMode": "list", "placement": "bottom", "showLegend": true },
+        "legend": { "calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": true },
         "tooltip": { "hideZeros": false, "mode": "single", "sort": "none" },
     });
-    let custom = json!({ "fillOpacity": 70, "hideFrom": { "legend": false, "tooltip": false, "viz": false }, "insertNulls": false, "lineWidth": 0, "spanNulls": false });
+    let custom = json!({ "fillOpacity": 70, "hideFrom": { "legend": false, "tooltip": false, "viz": false }, "lineWidth": 0 });
     draft("state-timeline", words, options, json!({ "mode": "thresholds" }), custom).wide(24).high(8).ask(expr, label)
 }
 
@@ -379,6 +379,20 @@ impl Draft {
 
     /// A link of the panel, beside its title.
     pub fn linked(mut self, link: Link) -> Self {
+        let Link { title, url, target_blank } = link;
+        let (icon, tooltip, tags) = ("external link", "", Vec::new());
+        let link = DashboardLink {
+            title,
+            kind: "link",
+            as_dropdown: false,
+            icon,
+            include_vars: false,
+            keep_time: false,
+            tags,
+            target_blank,
+            tooltip,
+            url,
+        };
         self.panel.links.push(link);
         self
     }

@@ -112,6 +112,11 @@ impl<K> Selector<K> {
         self.matching(label, "=~", value)
     }
 
+    /// Those whose label does not fit a regular expression.
+    pub fn not_re(self, label: &str, value: &str) -> Self {
+        self.matching(label, "!~", value)
+    }
+
     /// Those whose label is among what the dashboard's variable of the same name holds.
     pub fn var(self, label: &str) -> Self {
         let value = format!("${label}");

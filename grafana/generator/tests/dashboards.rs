@@ -46,7 +46,7 @@ fn panels_have_their_own_ids_and_places() {
         }
         for row in dashboard.panels.iter().filter(|panel| panel.collapsed == Some(true)) {
             let mut taken = BTreeSet::new();
-            row.panels.iter().for_each(|panel| place(dashboard.uid, panel, &mut taken));
+            row.panels.iter().flatten().for_each(|panel| place(dashboard.uid, panel, &mut taken));
         }
     }
 }
@@ -136,7 +136,9 @@ fn links(dashboard: &Dashboard) -> Vec<(String, Link)> {
             url: link["url"].as_str().unwrap().to_owned(),
             target_blank: link["targetBlank"].as_bool().unwrap(),
         });
-        all.extend(panel.links.iter().chain(&config.defaults.links).cloned().chain(of_columns).map(|link| (panel.title.clone(), link)));
+        let of_panel =
+            panel.links.iter().map(|link| Link { title: link.title.clone(), url: link.url.clone(), target_blank: link.target_blank });
+        all.extend(of_panel.chain(config.defaults.links.iter().cloned()).chain(of_columns).map(|link| (panel.title.clone(), link)));
     }
     all
 }
@@ -173,15 +175,8 @@ fn used_variables_are_declared() {
 
 /// All panels but rows, with their dashboard's uid.
 fn panels() -> Vec<(&'static str, Panel)> {
-    let mut all = Vec::new();
-    for dashboard in dashboards::all() {
-        for panel in dashboard.panels {
-            all.extend(panel.panels.into_iter().map(|inner| (dashboard.uid, inner)).collect::<Vec<_>>());
-            // A row without its panels has nothing more to say.
-        }
-    }
-    for dashboard in dashboards::all() {
-        all.extend(dashboard.panels.into_iter().filter(|panel| panel.kind != "row").map(|panel| (dashboard.uid, panel)));
-    }
-    all
+    let opened = |panel: Panel| if panel.kind == "row" { panel.panels.unwrap_or_default() } else { vec![panel] };
+    let of =
+        |dashboard: Dashboard| dashboard.panels.into_iter().flat_map(opened).map(move |panel| (dashboard.uid, panel)).collect::<Vec<_>>();
+    dashboards::all().into_iter().flat_map(of).collect()
 }

@@ -183,8 +183,9 @@ fn network() -> Row {
 }
 
 fn node() -> Row {
-    let device =
-        |metric: crate::promql::Selector<crate::promql::Grows>| metric.re("device", "[^lv].*").rate().sum_by(&["instance", "device"]);
+    let device = |metric: crate::promql::Selector<crate::promql::Grows>| {
+        metric.not_re("device", "lo|veth.*|br-.*|docker.*").rate().sum_by(&["instance", "device"])
+    };
     row(
         "Beside it: node-exporter",
         vec![
