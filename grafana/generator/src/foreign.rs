@@ -1,4 +1,4 @@
-//! Metrics that are not the exporter's own: Prometheus' about its scrapes, those that every program has, node-exporter's.
+//! Metrics that are not the exporter's own: Prometheus' about its scrapes and alerts, node-exporter's.
 
 use hostwarden::metrics::names::{Kind, Metric};
 
@@ -19,13 +19,6 @@ pub const SCRAPE_SAMPLES: Metric = gauge("scrape_samples_scraped", &[], "Samples
 /// Alerts of Prometheus' rules.
 pub const ALERTS: Metric = gauge("ALERTS", &["alertname", "alertstate", "severity"], "Always 1, for each alert that is pending or firing.");
 
-/// When a program started.
-pub const PROCESS_START: Metric = gauge("process_start_time_seconds", &[], "When the process started.");
-/// What a program holds.
-pub const PROCESS_MEMORY: Metric = gauge("process_resident_memory_bytes", &[], "Resident memory.");
-/// What a program used.
-pub const PROCESS_CPU: Metric = counter("process_cpu_seconds_total", &[], "Processor time.");
-
 /// Bytes that came in over an interface.
 pub const NODE_RECEIVED: Metric = counter("node_network_receive_bytes_total", &["device"], "Bytes received.");
 /// Bytes that went out over an interface.
@@ -34,15 +27,4 @@ pub const NODE_TRANSMITTED: Metric = counter("node_network_transmit_bytes_total"
 pub const NODE_DISK_BUSY: Metric = counter("node_disk_io_time_seconds_total", &["device"], "Time spent on reading and writing.");
 
 /// All of them.
-pub const ALL: &[&Metric] = &[
-    &UP,
-    &SCRAPE_DURATION,
-    &SCRAPE_SAMPLES,
-    &ALERTS,
-    &PROCESS_START,
-    &PROCESS_MEMORY,
-    &PROCESS_CPU,
-    &NODE_RECEIVED,
-    &NODE_TRANSMITTED,
-    &NODE_DISK_BUSY,
-];
+pub const ALL: &[&Metric] = &[&UP, &SCRAPE_DURATION, &SCRAPE_SAMPLES, &ALERTS, &NODE_RECEIVED, &NODE_TRANSMITTED, &NODE_DISK_BUSY];

@@ -142,7 +142,7 @@ fn others() -> DashboardLink {
 
 /// What happened to the machine and to the exporter, so that a jump in a graph is not taken for something else.
 fn annotations() -> Vec<Annotation> {
-    let restarts = gauge!(foreign::PROCESS_START).eq("job", "hostwarden").changes("1m").above(0.0);
+    let restarts = gauge!(names::PROCESS_START).eq("job", "hostwarden").changes("1m").above(0.0);
     // A build that was not there a minute ago, where another one was.
     let before = || gauge!(names::BUILD_INFO).before("1m");
     let deploys = gauge!(names::BUILD_INFO).now().unless(before()).and_on(&["job", "instance"], before());

@@ -13,7 +13,7 @@ use regex::Regex;
 
 /// All metrics that may be named.
 fn known() -> impl Iterator<Item = &'static Metric> {
-    names::ALL.iter().chain(coming::ALL).chain(foreign::ALL).copied()
+    names::ALL.iter().chain(names::PROCESS).chain(coming::ALL).chain(foreign::ALL).copied()
 }
 
 /// What Prometheus calls the series of a metric.

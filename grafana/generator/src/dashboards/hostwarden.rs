@@ -269,14 +269,7 @@ fn state() -> Row {
                 "Resident memory of the exporter. It has a ceiling; a slope over days is worth a report.",
                 NOT_SCRAPED,
             ))
-            .ask(gauge!(foreign::PROCESS_MEMORY).eq("job", "hostwarden").now().max_by(&["instance"]), "instance"),
-            graph((
-                "Processor time",
-                unit::RATIO,
-                "Processor time per time of the exporter; 100 % is one processor. Usual is less than one percent.",
-                NOT_SCRAPED,
-            ))
-            .ask(counter!(foreign::PROCESS_CPU).eq("job", "hostwarden").rate().sum_by(&["instance"]), "instance"),
+            .ask(gauge!(PROCESS_MEMORY).eq("job", "hostwarden").now().max_by(&["instance"]), "instance"),
             table(
                 (
                     "Builds",
