@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms docs docs-check scores deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms docs docs-check dashboards scores deny bench build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -62,6 +62,10 @@ docs-check:
 docs:
 	BLESS=1 cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics > docs/metrics.md
+
+## make dashboards   write Grafana's dashboards anew (docs/dashboards.md)
+dashboards:
+	cargo run --locked --quiet -p hostwarden-dashboards -- grafana/dashboards
 
 ## make scores     how well attacks are told from requests, on labelled data; BLESS=1 writes the table of docs/detection.md anew
 scores:

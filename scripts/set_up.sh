@@ -104,7 +104,7 @@ case "${1:-}" in
     deny) need_deny ;;
     test)
         need_build
-        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
+        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus prometheus-node-exporter=prometheus-node-exporter zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
         need dockerd=docker.io docker=docker.io busybox=busybox-static
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
         need_crowdsec

@@ -50,6 +50,9 @@ export HOSTWARDEN_BIN="$PWD/target/debug/hostwarden" GENERATE_LOGS_BIN="$PWD/tar
 step "real nginx, real Prometheus, promtool"
 scripts/real_nginx.py --requests 600
 
+step "every query of every dashboard, asked of a real Prometheus"
+scripts/real_dashboards.py
+
 step "every probe failing at once"
 scripts/probes_failing.py
 

@@ -28,10 +28,12 @@ use crate::snapshot::Write;
 use lookups::Lookups;
 use notifying::Notifying;
 use probes::Probing;
+use process::Process;
 
 mod lookups;
 mod notifying;
 mod probes;
+mod process;
 
 use crate::sources::docker_logs::DockerSource;
 use crate::sources::reader::{self, Polled};
@@ -94,6 +96,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         lookups: Lookups::new(&config),
         probing: Probing::start(probes),
         notifying: Notifying::start(notifiers),
+        process: Process::starting(),
         asked: HashMap::new(),
         next_token: 0,
     };
@@ -125,6 +128,7 @@ struct Desk {
     lookups: Lookups,
     probing: Probing,
     notifying: Notifying,
+    process: Process,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -268,7 +272,10 @@ impl Desk {
     /// Who asked may have gone away meanwhile: then nobody hears it, and nothing is wrong.
     fn answer(&mut self, token: Token, answer: Answer) {
         match (self.asked.remove(&token), answer) {
-            (Some(Reply::Page(exposition, reply)), Answer::Page(page)) => drop(reply.send(Some(page.render(exposition)))),
+            (Some(Reply::Page(exposition, reply)), Answer::Page(mut page)) => {
+                self.process.write(&mut page);
+                drop(reply.send(Some(page.render(exposition))));
+            }
             (Some(Reply::Page(_, reply)), _) => drop(reply.send(None)),
             (Some(Reply::Ready(reply)), answer) => drop(reply.send(matches!(answer, Answer::Ready))),
             (Some(Reply::Sources(reply)), Answer::Sources(sources)) => drop(reply.send(sources)),

@@ -246,6 +246,14 @@ metrics! {
     ENGINE_INBOX = gauge("hostwarden_engine_inbox_batches", &[], "Batches of lines waiting for the engine.");
 }
 
+/// See its help: `PROCESS_START`.
+pub const PROCESS_START: Metric = gauge("process_start_time_seconds", &[], "When the exporter started.");
+/// See its help: `PROCESS_MEMORY`.
+pub const PROCESS_MEMORY: Metric = gauge("process_resident_memory_bytes", &[], "Resident memory of the exporter.");
+
+/// What every client of Prometheus says of its own process, under the names that all of them use. About this run alone: not saved.
+pub const PROCESS: &[&Metric] = &[&PROCESS_START, &PROCESS_MEMORY];
+
 #[cfg(test)]
 mod tests {
     use super::*;

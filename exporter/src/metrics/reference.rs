@@ -1,6 +1,6 @@
 //! `docs/metrics.md`, made from the list of names.
 
-use super::names::{ALL, Kind};
+use super::names::{ALL, Kind, PROCESS};
 
 /// The seeds' names for the same things, so that who comes from one of them finds the new one.
 const FORMER_NAMES: &[(&str, &str, &str)] = &[
@@ -32,7 +32,7 @@ pub fn markdown() -> String {
          `kill -9`, never goes backwards, and exists at 0 from the start for every label value known from the configuration.\n\n\
          | metric | type | labels | meaning |\n|---|---|---|---|\n",
     );
-    for metric in ALL {
+    for metric in ALL.iter().chain(PROCESS) {
         let labels = metric.labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
         text.push_str(&format!("| `{}` | {} | {labels} | {} |\n", metric.name, metric.kind.as_str(), metric.help));
     }
