@@ -15,7 +15,7 @@ fail() { echo "HOSTWARDEN_DISCORD_WEBHOOK_URL: $1" >&2; exit 1; }
 
 # It goes between double quotes of YAML: nothing that ends or escapes them, no blank, no line end.
 case $url in
-    *[!A-Za-z0-9._~:/?#@!\$\&\'\(\)*+,\;=%|-]*) fail "holds a character that no URL has (a blank, a quote, a line end?)" ;;
+    *[!A-Za-z0-9._~:/?#@!\$\&\'\(\)*+,\;=%\|-]*) fail "holds a character that no URL has (a blank, a quote, a line end?)" ;;
 esac
 case $url in
     '' | https://?* | http://?*) ;;

@@ -23,9 +23,18 @@ ROOT = Path(__file__).resolve().parent.parent
 PROMETHEUS = ROOT / "prometheus"
 RUNBOOKS = "https://github.com/hostwarden/hostwarden/blob/main/docs/alerts.md#"
 DASHBOARDS = {f"hostwarden-{name}" for name in "overview bot web security client containers games host self".split()}
-SEVERITIES = {"critical", "warning", "info", "none"}
+SEVERITIES = {"critical", "warning", "info"}
 # Always fires: that is its purpose.
 NEVER_SILENT = {"Watchdog"}
+
+# Labels of an alert, and the receiver that it goes to.
+ROUTES = {
+    "alertname=BotSilent severity=critical": "chat",
+    "alertname=SiteSlow severity=warning": "chat",
+    "alertname=BotNewErrorKind severity=info": "digest",
+    "alertname=Watchdog severity=info": "watchdog",
+    "alertname=SomebodysOwn": "chat",
+}
 
 # URLs as they may be, and what is made of them: put in as they are, left out, or refused.
 URLS = {
@@ -148,6 +157,8 @@ def check_alertmanager(folder):
                 problems.append(f"render-alertmanager.sh took {url!r}, left a file or showed it")
             continue
         run("amtool", "check-config", out)
+        for labels, receiver in ROUTES.items():
+            run("amtool", "config", "routes", "test", f"--config.file={out}", f"--verify.receivers={receiver}", *labels.split())
         found = {hook["webhook_url"] for receiver in load(out)["receivers"] for hook in receiver.get("discord_configs", [])}
         if found != ({url} if fate == "in" else set()):
             problems.append(f"render-alertmanager.sh made {found} of {url!r}")

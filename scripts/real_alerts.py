@@ -39,6 +39,21 @@ MAX_EMBEDS, MAX_TITLE, MAX_DESCRIPTION, MAX_TOTAL = 10, 256, 4096, 6000
 OUR_MAX = 2000
 
 
+# An alert, another one, and whether the first holds the second back. Each pair has a host of its own.
+INHIBITED = [
+    ("alertname=DiskAlmostFull severity=critical instance=a mount=/", "alertname=DiskAlmostFull severity=warning instance=a mount=/", True),
+    ("alertname=DiskAlmostFull severity=critical instance=b mount=/", "alertname=DiskAlmostFull severity=warning instance=b mount=/srv", False),
+    ("alertname=HostDown severity=critical instance=c", "alertname=HostwardenDown severity=critical instance=c subject=hostwarden", True),
+    ("alertname=HostDown severity=critical instance=d", "alertname=HostwardenDown severity=critical instance=e subject=hostwarden", False),
+    ("alertname=HostwardenDown severity=critical instance=f", "alertname=BotSilent severity=critical instance=f subject=bot source=bot", True),
+    ("alertname=HostwardenDown severity=critical instance=g", "alertname=DiskAlmostFull severity=critical instance=g subject=host", False),
+    ("alertname=SourceUnreadable severity=critical instance=h source=bot", "alertname=BotSilent severity=critical instance=h subject=bot source=bot", True),
+    ("alertname=SourceUnreadable severity=critical instance=i source=web", "alertname=BotSilent severity=critical instance=i subject=bot source=bot", False),
+    ("alertname=ProbeFailing severity=warning instance=j probe=docker", "alertname=ContainerDown severity=critical instance=j subject=containers", True),
+    ("alertname=ProbeFailing severity=warning instance=k probe=host", "alertname=ContainerDown severity=critical instance=k subject=containers", False),
+]
+
+
 class FakeDiscord:
     """Takes messages to one webhook and keeps them; what breaks the protocol is kept as a fault."""
 
@@ -147,8 +162,8 @@ def copy_configuration(folder, ports, discord, exporter, hostile):
         (r"alertmanager:9093", f"127.0.0.1:{ports['alertmanager']}"),
         (r"(loki:3100|grafana:3000)", "127.0.0.1:1"),
     )
-    targets = [(exporter.port, "this-host"), (hostile.server.server_address[1], "hostile-host")]
-    lines = [f'- targets: ["127.0.0.1:{port}"]\n  labels: {{instance: {name}}}\n' for port, name in targets]
+    targets = [(exporter.port, "this-host"), (hostile.server.server_address[1], f"hostile-host {LONG}")]
+    lines = [f'- targets: ["127.0.0.1:{port}"]\n  labels: {{instance: "{name}"}}\n' for port, name in targets]
     (shipped / "targets/hostwarden.yml").write_text("".join(lines))
     (shipped / "targets/node.yml").write_text("[]\n")
     for rules in shipped.glob("rules/*.yml"):
@@ -210,7 +225,7 @@ def check_lost_log(discord, log):
     """A log that is gone and comes back: a message each time."""
     away = log.parent.with_name("away")
     log.parent.rename(away)
-    fired = wait("a message of SourceUnreadable", 30, lambda: message(discord, "Critical", "SourceUnreadable", "this\\-host", "group adm"))
+    fired = wait("a message of SourceUnreadable", 30, lambda: message(discord, "Critical", "SourceUnreadable", "this-host", "group adm"))
     away.rename(log.parent)
     over = wait("that it is over", 30, lambda: message(discord, "Over", "SourceUnreadable"))
     if "[What to do](https://github.com/" not in fired["description"] or "The log web" not in over["description"]:
@@ -227,6 +242,20 @@ def check_hostile(discord):
     if listed != 10 or "· 60" not in found["title"]:
         sys.exit(f"FAILED: {listed} alerts listed: {found}")
     print(f"Sixty hostile names: one message of {len(found['title']) + len(found['description'])} characters, ten listed, nothing alive.")
+
+
+def check_inhibition(port):
+    """What is told by a graver or an earlier alert is held back, on the same host and about the same thing only."""
+    now = {"startsAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+    alerts = {text: dict(pair.split("=") for pair in text.split()) for *pair, _ in INHIBITED for text in pair}
+    body = json.dumps([{"labels": labels, **now} for labels in alerts.values()]).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/api/v2/alerts", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+    states = {frozenset(alert["labels"].items()): alert["status"]["state"] for alert in ask(port, "/api/v2/alerts")}
+    for cause, text, held_back in INHIBITED:
+        if (states[frozenset(alerts[text].items())] == "suppressed") != held_back:
+            sys.exit(f"FAILED: with {cause}: {text} is {'not ' if held_back else ''}held back")
+    print(f"Inhibition: {len(INHIBITED)} pairs as they should be.")
 
 
 def trial(folder, started):
@@ -251,6 +280,7 @@ def trial(folder, started):
     check_prometheus(ports["prometheus"])
     check_lost_log(discord, log)
     check_hostile(discord)
+    check_inhibition(ports["alertmanager"])
     names = {alert["labels"]["alertname"] for alert in ask(ports["alertmanager"], "/api/v2/alerts")}
     if "Watchdog" not in names or message(discord, "Watchdog"):
         sys.exit(f"FAILED: Watchdog must be at Alertmanager and nowhere else; there are {names}")
