@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms docs docs-check dashboards scores deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms rules docs docs-check dashboards scores deny bench build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -41,8 +41,8 @@ tools-build:
 test:
 	@scripts/test.sh
 
-## make check      the quick part: formatting, lints, rooms, generated files
-check: tools-build fmt clippy rooms docs-check
+## make check      the quick part: formatting, lints, rooms, generated files, rules
+check: tools-build fmt clippy rooms docs-check rules
 
 fmt:
 	cargo fmt --all --check
@@ -52,6 +52,11 @@ clippy:
 
 rooms:
 	cargo test --locked --quiet --test rooms
+
+## make rules      Prometheus' rules with their tests, its configuration and Alertmanager's
+rules:
+	@scripts/set_up.sh rules
+	@PATH="$$PATH:/usr/sbin:/sbin" scripts/check_rules.py
 
 # Generated files equal what the code says; `make docs` writes them anew.
 docs-check:

@@ -228,14 +228,14 @@ def text_proxy(exporter):
 
 
 def wait_until_ready(port):
-    """Prometheus listens before it answers."""
+    """Prometheus and Alertmanager listen before they answer."""
     for _ in range(200):
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=10).close()
             return
         except OSError:
             time.sleep(0.1)
-    sys.exit("FAILED: Prometheus did not get ready")
+    sys.exit("FAILED: Prometheus or Alertmanager did not get ready")
 
 
 def ask(port, query):

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sees to what building, testing or benchmarking needs beside Rust, and says nothing when all of it is there.
 #
-#   scripts/set_up.sh build|test|bench|deny
+#   scripts/set_up.sh build|test|bench|deny|rules
 #
 # Missing Debian packages are installed by apt-get as root or with passwordless sudo; services that come with them are not started.
 # Without either, it says what to install and fails. cargo-deny is built into target/tools.
@@ -99,14 +99,22 @@ need_crowdsec() {
     rm -rf "$folder"
 }
 
+need_rules() {
+    need python3=python3 promtool=prometheus amtool=prometheus-alertmanager
+    python3 -c 'import yaml' 2>/dev/null || install python3-yaml
+}
+
 case "${1:-}" in
     build) need_build ;;
+    rules) need_rules ;;
     deny) need_deny ;;
     test)
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus prometheus-node-exporter=prometheus-node-exporter zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
         need dockerd=docker.io docker=docker.io busybox=busybox-static
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
+        need prometheus-alertmanager=prometheus-alertmanager
+        need_rules
         need_crowdsec
         [ -x /lib/systemd/systemd-journal-remote ] || install systemd-journal-remote
         need_deny

@@ -32,6 +32,9 @@ step documentation
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --locked --no-deps --quiet --document-private-items
 make --no-print-directory docs-check
 
+step "rules of Prometheus, routes of Alertmanager"
+scripts/check_rules.py
+
 step dependencies
 cargo deny --locked check bans licenses sources
 
@@ -52,6 +55,9 @@ scripts/real_nginx.py --requests 600
 
 step "every query of every dashboard, asked of a real Prometheus"
 scripts/real_dashboards.py
+
+step "an alert on its way: real Prometheus, real Alertmanager, a fake Discord"
+scripts/real_alerts.py
 
 step "every probe failing at once"
 scripts/probes_failing.py
