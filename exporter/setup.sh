@@ -1,0 +1,122 @@
+#!/bin/sh
+# What docker-compose.yml runs once before everything else, as root in the exporter's image without a network:
+#
+#   setup.sh secrets      looks at the required values of .env, and writes each into the volumes of those who read it, for nobody else
+#   setup.sh targets      tells Prometheus of this machine's exporters: prometheus/targets, with the name that .env gives it
+#   setup.sh target NAME ADDRESS INSTANCE     tells it of one more exporter
+#
+# A value that is missing, too short, or known to everybody ends it, naming the variable and never the value; then nothing starts.
+set -eu
+umask 077
+
+volumes=/volumes
+# Who reads: prometheus and alertmanager are nobody, grafana is 472 and loki 10001 in their images; the exporter is 9780 in ours.
+nobody=65534 grafana=472 loki=10001 exporter=9780
+
+problems=0
+problem() { # VARIABLE WHAT
+    echo "setup: $1 $2. Set it in .env, then: docker compose up -d" >&2
+    problems=$((problems + 1))
+}
+
+# value_of VARIABLE
+value_of() { eval "printf '%s' \"\${$1-}\""; }
+
+# check VARIABLE LEAST HOW-TO-MAKE-ONE: not empty, not known to everybody, at least LEAST characters, and one line.
+check() {
+    value=$(value_of "$1")
+    lower=$(printf '%s' "$value" | tr '[:upper:]' '[:lower:]')
+    case $lower in
+        '') problem "$1" "is empty; $3" ;;
+        *changeme* | *change-me* | *change_me* | *replace-me* | *replace_me* | *your-* | *your_* | *example*) problem "$1" "is a placeholder; $3" ;;
+        admin | administrator | root | password | passw0rd | p@ssw0rd | secret | test | grafana | prometheus | hostwarden | default | letmein | welcome | \
+            qwerty* | 12345* | 01234567* | adminadmin | admin123* | password1* | password123* | prom-operator | strongpassword | supersecret* | mysecret* | \
+            verysecret* | somesecret* | secretsalt* | secrettoken* | hunter2)
+            problem "$1" "is a value that everybody knows; $3" ;;
+        *) [ "${#value}" -ge "$2" ] || problem "$1" "has ${#value} characters and needs $2 at least; $3" ;;
+    esac
+    case $value in
+        *"
+"*) problem "$1" "has more than one line" ;;
+        ' '* | *' ' | \"*\" | \'*\') problem "$1" "begins or ends with a blank or a quote" ;;
+    esac
+}
+
+# Discord's URL goes into Alertmanager's configuration: nothing in it may end a string there.
+check_webhook() {
+    check HOSTWARDEN_DISCORD_WEBHOOK_URL 16 'Discord makes it: the channel'\''s settings, Integrations, Webhooks'
+    if ! value_of HOSTWARDEN_DISCORD_WEBHOOK_URL | grep -Eqx "https?://[][A-Za-z0-9._~:/?#@!&()*+,;=%-]+"; then
+        problem HOSTWARDEN_DISCORD_WEBHOOK_URL 'is no URL'
+    fi
+}
+
+# write VOLUME FILE OWNER VALUE: whole or not at all, readable by its owner alone.
+write() {
+    printf '%s' "$4" >"$volumes/$1/.$2"
+    chmod 400 "$volumes/$1/.$2"
+    chown "$3" "$volumes/$1/.$2"
+    mv "$volumes/$1/.$2" "$volumes/$1/$2"
+    chmod 755 "$volumes/$1"
+}
+
+secrets() {
+    check GRAFANA_ADMIN_PASSWORD 10 'openssl rand -hex 16 makes one'
+    check HOSTWARDEN_SALT 16 'openssl rand -hex 32 makes one'
+    check HOSTWARDEN_BEARER_TOKEN 16 'openssl rand -hex 32 makes one'
+    check_webhook
+    [ "$problems" = 0 ] || exit 2
+    if [ "$HOSTWARDEN_SALT" = "$HOSTWARDEN_BEARER_TOKEN" ]; then
+        problem HOSTWARDEN_BEARER_TOKEN 'is the same as HOSTWARDEN_SALT; each is a secret of its own'
+        exit 2
+    fi
+    write exporter salt $exporter "$HOSTWARDEN_SALT"
+    write exporter bearer_token $exporter "$HOSTWARDEN_BEARER_TOKEN"
+    write exporter discord_webhook_url $exporter "$HOSTWARDEN_DISCORD_WEBHOOK_URL"
+    # Root, without the right to read what is others'.
+    write udp bearer_token 0 "$HOSTWARDEN_BEARER_TOKEN"
+    write udp discord_webhook_url 0 "$HOSTWARDEN_DISCORD_WEBHOOK_URL"
+    write prometheus bearer_token $nobody "$HOSTWARDEN_BEARER_TOKEN"
+    write grafana admin_password $grafana "$GRAFANA_ADMIN_PASSWORD"
+    /bin/sh /config/prometheus/render-alertmanager.sh /config/prometheus/alertmanager.yml /tmp/alertmanager.yml
+    write alertmanager alertmanager.yml $nobody "$(cat /tmp/alertmanager.yml)
+"
+    chown "$loki" "$volumes/loki"
+    echo "setup: all required values are fine."
+}
+
+# name_of VARIABLE DEFAULT: what a label of Prometheus may hold without trouble.
+name_of() {
+    name=$(value_of "$1")
+    name=${name:-$2}
+    case $name in
+        *[!A-Za-z0-9._-]*) problem "$1" 'may hold letters, digits, dots, dashes and underscores'; exit 2 ;;
+    esac
+    printf '%s' "$name"
+}
+
+targets() {
+    name=$(name_of HOSTWARDEN_HOST_NAME this-host)
+    for file in /config/prometheus/targets/*.yml; do
+        sed "s/this-host/$name/g" "$file" >"$volumes/targets/${file##*/}.new"
+        chmod 644 "$volumes/targets/${file##*/}.new"
+        mv "$volumes/targets/${file##*/}.new" "$volumes/targets/${file##*/}"
+    done
+    chmod 755 "$volumes/targets"
+    rm -f "$volumes/targets/hostwarden-udp.yml"
+    echo "setup: Prometheus finds this machine as $name."
+}
+
+target() { # FILE ADDRESS INSTANCE [JOB]
+    printf -- '- targets: ["%s"]\n  labels: {instance: %s%s}\n' "$2" "$3" "${4:+, job: $4}" >"$volumes/targets/$1.new"
+    chmod 644 "$volumes/targets/$1.new"
+    mv "$volumes/targets/$1.new" "$volumes/targets/$1"
+    chmod 755 "$volumes/targets"
+}
+
+case ${1-} in
+    secrets) secrets ;;
+    targets) targets ;;
+    target-udp) target hostwarden-udp.yml host.docker.internal:9781 "$(name_of HOSTWARDEN_HOST_NAME this-host)" hostwarden-udp ;;
+    target-demo) target hostwarden-demo.yml demo:9780 demo ;;
+    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+esac
