@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms docs docs-check scores deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms docs docs-check env-check scores deny bench build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -42,7 +42,7 @@ test:
 	@scripts/test.sh
 
 ## make check      the quick part: formatting, lints, rooms, generated files
-check: tools-build fmt clippy rooms docs-check
+check: tools-build fmt clippy rooms docs-check env-check
 
 fmt:
 	cargo fmt --all --check
@@ -58,10 +58,15 @@ docs-check:
 	cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics | diff -u docs/metrics.md - || { echo "make docs writes docs/metrics.md anew"; exit 1; }
 
-## make docs       write the generated files anew: configuration and metrics references, the commented example
+# .env.example tells of every variable that docker-compose.yml reads, and of no other.
+env-check:
+	scripts/env_example.py
+
+## make docs       write the generated files anew: configuration and metrics references, the commented example, .env.example
 docs:
 	BLESS=1 cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics > docs/metrics.md
+	scripts/env_example.py --write
 
 ## make scores     how well attacks are told from requests, on labelled data; BLESS=1 writes the table of docs/detection.md anew
 scores:

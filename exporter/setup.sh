@@ -3,7 +3,7 @@
 #
 #   setup.sh secrets      looks at the required values of .env, and writes each into the volumes of those who read it, for nobody else
 #   setup.sh targets      tells Prometheus of this machine's exporters: prometheus/targets, with the name that .env gives it
-#   setup.sh target NAME ADDRESS INSTANCE     tells it of one more exporter
+#   setup.sh target-udp, setup.sh target-demo     tells it of the exporters of the profiles game and demo
 #
 # A value that is missing, too short, or known to everybody ends it, naming the variable and never the value; then nothing starts.
 set -eu
@@ -22,23 +22,34 @@ problem() { # VARIABLE WHAT
 # value_of VARIABLE
 value_of() { eval "printf '%s' \"\${$1-}\""; }
 
-# check VARIABLE LEAST HOW-TO-MAKE-ONE: not empty, not known to everybody, at least LEAST characters, and one line.
+# check VARIABLE LEAST HOW-TO-MAKE-ONE: not empty, no placeholder, at least LEAST characters, and nothing around it.
 check() {
     value=$(value_of "$1")
-    lower=$(printf '%s' "$value" | tr '[:upper:]' '[:lower:]')
-    case $lower in
+    case $(printf '%s' "$value" | tr '[:upper:]' '[:lower:]') in
         '') problem "$1" "is empty; $3" ;;
         *changeme* | *change-me* | *change_me* | *replace-me* | *replace_me* | *your-* | *your_* | *example*) problem "$1" "is a placeholder; $3" ;;
-        admin | administrator | root | password | passw0rd | p@ssw0rd | secret | test | grafana | prometheus | hostwarden | default | letmein | welcome | \
-            qwerty* | 12345* | 01234567* | adminadmin | admin123* | password1* | password123* | prom-operator | strongpassword | supersecret* | mysecret* | \
-            verysecret* | somesecret* | secretsalt* | secrettoken* | hunter2)
-            problem "$1" "is a value that everybody knows; $3" ;;
         *) [ "${#value}" -ge "$2" ] || problem "$1" "has ${#value} characters and needs $2 at least; $3" ;;
     esac
     case $value in
         *"
 "*) problem "$1" "has more than one line" ;;
         ' '* | *' ' | \"*\" | \'*\') problem "$1" "begins or ends with a blank or a quote" ;;
+    esac
+}
+
+# check_key VARIABLE SETTING: what the exporter itself thinks of a secret. It names the variable of the setting, and never the value.
+check_key() {
+    check "$1" 16 'openssl rand -hex 32 makes one'
+    said=$(env -i "$2=$(value_of "$1")" /usr/local/bin/hostwarden check-config 2>&1 | sed -n "s/^$2: //p")
+    [ -z "$said" ] || problem "$1" "$said"
+}
+
+# What password guessers try first, as far as it is long enough.
+check_password() {
+    check GRAFANA_ADMIN_PASSWORD 10 'openssl rand -hex 16 makes one'
+    case $(printf '%s' "$GRAFANA_ADMIN_PASSWORD" | tr '[:upper:]' '[:lower:]') in
+        *password* | *passw0rd* | administrator | adminadmin* | admin123* | prom-operator | grafana* | hostwarden* | 1234567890* | 0123456789* | qwertyuiop* | letmein*)
+            problem GRAFANA_ADMIN_PASSWORD 'is among those that everybody knows; openssl rand -hex 16 makes one' ;;
     esac
 }
 
@@ -60,9 +71,9 @@ write() {
 }
 
 secrets() {
-    check GRAFANA_ADMIN_PASSWORD 10 'openssl rand -hex 16 makes one'
-    check HOSTWARDEN_SALT 16 'openssl rand -hex 32 makes one'
-    check HOSTWARDEN_BEARER_TOKEN 16 'openssl rand -hex 32 makes one'
+    check_password
+    check_key HOSTWARDEN_SALT HOSTWARDEN_SALT
+    check_key HOSTWARDEN_BEARER_TOKEN HOSTWARDEN__SERVER__BEARER_TOKEN
     check_webhook
     [ "$problems" = 0 ] || exit 2
     if [ "$HOSTWARDEN_SALT" = "$HOSTWARDEN_BEARER_TOKEN" ]; then
@@ -94,29 +105,37 @@ name_of() {
     printf '%s' "$name"
 }
 
-targets() {
-    name=$(name_of HOSTWARDEN_HOST_NAME this-host)
-    for file in /config/prometheus/targets/*.yml; do
-        sed "s/this-host/$name/g" "$file" >"$volumes/targets/${file##*/}.new"
-        chmod 644 "$volumes/targets/${file##*/}.new"
-        mv "$volumes/targets/${file##*/}.new" "$volumes/targets/${file##*/}"
-    done
-    chmod 755 "$volumes/targets"
-    rm -f "$volumes/targets/hostwarden-udp.yml"
-    echo "setup: Prometheus finds this machine as $name."
+# part NAME: a list of exporters on standard input, which joins those that are known already. Prometheus sees all of it or nothing.
+part() {
+    mkdir -p "$volumes/targets/parts"
+    cat >"$volumes/targets/parts/$1"
+    cat "$volumes"/targets/parts/* >"$volumes/targets/.hostwarden.yml"
+    publish hostwarden.yml
 }
 
-target() { # FILE ADDRESS INSTANCE [JOB]
-    printf -- '- targets: ["%s"]\n  labels: {instance: %s%s}\n' "$2" "$3" "${4:+, job: $4}" >"$volumes/targets/$1.new"
-    chmod 644 "$volumes/targets/$1.new"
-    mv "$volumes/targets/$1.new" "$volumes/targets/$1"
+publish() {
+    chmod 644 "$volumes/targets/.$1"
+    mv "$volumes/targets/.$1" "$volumes/targets/$1"
     chmod 755 "$volumes/targets"
+}
+
+# list ADDRESS INSTANCE [JOB]
+list() { printf -- '- targets: ["%s"]\n  labels: {instance: %s%s}\n' "$1" "$2" "${3:+, job: $3}"; }
+
+targets() {
+    name=$(name_of HOSTWARDEN_HOST_NAME this-host)
+    # Without the profile game there is no second exporter any more; setup-game, which comes later, says otherwise.
+    rm -f "$volumes/targets/parts/udp"
+    sed "s/\bthis-host\b/$name/g" /config/prometheus/targets/hostwarden.yml | part host
+    sed "s/\bthis-host\b/$name/g" /config/prometheus/targets/node.yml >"$volumes/targets/.node.yml"
+    publish node.yml
+    echo "setup: Prometheus knows this machine as $name."
 }
 
 case ${1-} in
     secrets) secrets ;;
     targets) targets ;;
-    target-udp) target hostwarden-udp.yml host.docker.internal:9781 "$(name_of HOSTWARDEN_HOST_NAME this-host)" hostwarden-udp ;;
-    target-demo) target hostwarden-demo.yml demo:9780 demo ;;
-    *) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    target-udp) name=$(name_of HOSTWARDEN_HOST_NAME this-host); list host.docker.internal:9781 "$name" hostwarden-udp | part udp ;;
+    target-demo) list demo:9780 demo | part demo ;;
+    *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -46,6 +46,13 @@ VALUES = {
     "HOSTWARDEN_BEARER_TOKEN": TOKEN,
     "HOSTWARDEN_DISCORD_WEBHOOK_URL": f"http://{BRIDGE}:9799/api/webhooks/1/trial",
 }
+# Long enough, and no secret all the same.
+KNOWN = [
+    ("GRAFANA_ADMIN_PASSWORD", "prom-operator", "everybody knows"),
+    ("HOSTWARDEN_SALT", "secretsecretsecretsecret", "everybody knows"),
+    ("HOSTWARDEN_BEARER_TOKEN", "abababababababababab", "repeats"),
+    ("HOSTWARDEN_BEARER_TOKEN", "4a1f0c5b e2d34795a6c8e9f0", "blanks"),
+]
 LINE = '203.0.113.{} - - [{}] "GET /page/{} HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64)"\n'
 RULE = """
 groups:
@@ -186,8 +193,7 @@ def check_refusals(stack):
         result = stack.compose("up", "--detach", values={name: ""}, check=False)
         result.returncode != 0 and f"set {name} in .env" in result.stderr or fail(f"an empty {name}: {result.stderr}")
         worst = [("changeme", "placeholder"), ("short", "needs")]
-        if name == "GRAFANA_ADMIN_PASSWORD":
-            worst.append(("prom-operator", "everybody knows"))
+        worst += [(value, why) for variable, value, why in KNOWN if variable == name]
         for value, why in worst:
             result = stack.compose("run", "--rm", "setup", values={name: value}, check=False)
             said = result.stdout + result.stderr
@@ -204,7 +210,8 @@ def check_secrets(stack):
     expected = {"exporter": {"salt", "bearer_token", "discord_webhook_url"}, "prometheus": {"bearer_token"}, "alertmanager": {"alertmanager.yml"}}
     owner = {"exporter": "9780", "prometheus": "65534", "alertmanager": "65534"}
     for service, files in expected.items():
-        lines = stack.engine.docker("exec", stack.container(service), "ls", "-ln", "/run/hostwarden").splitlines()[1:]
+        folder = "/etc/hostwarden-secrets" if service == "prometheus" else "/run/hostwarden"
+        lines = stack.engine.docker("exec", stack.container(service), "ls", "-ln", folder).splitlines()[1:]
         seen = {line.split()[-1]: (line.split()[0][:10], line.split()[2]) for line in lines}
         seen == {name: ("-r--------", owner[service]) for name in files} or fail(f"secrets of {service}: {seen}")
         told = stack.engine.docker("inspect", "--format", "{{json .Config}}", stack.container(service))

@@ -105,7 +105,8 @@ case "${1:-}" in
     test)
         need_build
         need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
-        need dockerd=docker.io docker=docker.io busybox=busybox-static
+        need dockerd=docker.io docker=docker.io busybox=busybox-static docker-compose=docker-compose debootstrap=debootstrap
+        need prometheus-alertmanager=prometheus-alertmanager prometheus-node-exporter=prometheus-node-exporter
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
         need_crowdsec
         [ -x /lib/systemd/systemd-journal-remote ] || install systemd-journal-remote

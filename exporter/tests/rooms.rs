@@ -164,6 +164,7 @@ const ROOMS: &[Room] = &[
             "hyper_util",
             "jiff",
             "percent_encoding",
+            "rustix",
             "serde",
             "serde_json",
             "sha2",
