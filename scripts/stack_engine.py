@@ -107,19 +107,22 @@ class Engine:
 
     def provide(self, binary, images):
         """Sees to the images of the compose file: `images` without the exporter's, which is made of `binary`."""
-        for image in [BASE, *images]:
-            if not self.take_from_machine(image):
+        images = [BASE, *images]
+        there = self.take_from_machine(images)
+        for image in images:
+            if image not in there:
                 self.make(image)
         self.make_exporter(binary)
 
-    def take_from_machine(self, image):
-        """From the Docker of this machine, if there is one and it has the image."""
-        docker, host = program("docker"), {**os.environ}
-        if subprocess.run([docker, "image", "inspect", image], env=host, capture_output=True).returncode != 0:
-            return False
-        save = subprocess.Popen([docker, "save", image], env=host, stdout=subprocess.PIPE)
-        self.docker("load", stdin=save.stdout)
-        return save.wait() == 0
+    def take_from_machine(self, images):
+        """Those that the Docker of this machine has, if there is one; all at once, since they share layers."""
+        docker = program("docker")
+        there = [image for image in images if subprocess.run([docker, "image", "inspect", image], capture_output=True).returncode == 0]
+        if there:
+            save = subprocess.Popen([docker, "save", *there], stdout=subprocess.PIPE)
+            self.docker("load", stdin=save.stdout)
+            save.wait() == 0 or fail(f"docker save {there}")
+        return there
 
     def make(self, image):
         name = image.split(":")[0]
