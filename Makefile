@@ -61,6 +61,9 @@ docs-check:
 # .env.example tells of every variable that docker-compose.yml reads, and of no other.
 env-check:
 	scripts/env_example.py
+	@version=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml); \
+	grep -q "image: hostwarden:$$version$$" docker-compose.yml && grep -q "HOSTWARDEN_VERSION=$$version$$" exporter/Dockerfile \
+		|| { echo "docker-compose.yml or exporter/Dockerfile is of another version than Cargo.toml ($$version)"; exit 1; }
 
 ## make docs       write the generated files anew: configuration and metrics references, the commented example, .env.example
 docs:

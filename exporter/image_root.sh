@@ -18,7 +18,7 @@ install -m 755 "$nft" "$root/usr/local/lib/hostwarden/nft"
 ldd "$nft" | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | grep -Ev '/(libc|libm|libdl|libpthread|librt|libresolv)\.so' | while read -r library; do
     install -m 644 "$library" "$root/usr/local/lib/hostwarden/"
 done
-# Found beside the program's libraries whatever LD_LIBRARY_PATH says elsewhere.
+# They are found by nft alone.
 printf '#!/bin/sh\nLD_LIBRARY_PATH=/usr/local/lib/hostwarden exec /usr/local/lib/hostwarden/nft "$@"\n' >"$root/usr/local/bin/nft"
 chmod 755 "$root/usr/local/bin/nft"
 
