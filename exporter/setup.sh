@@ -37,10 +37,13 @@ check() {
     esac
 }
 
-# check_key VARIABLE SETTING: what the exporter itself thinks of a secret. It names the variable of the setting, and never the value.
+# opinion VARIABLE SETTING: what the exporter itself finds wrong with a value. It never tells the value.
+opinion() { env -i "$2=$(value_of "$1")" /usr/local/bin/hostwarden check-config 2>&1 | sed -n "s/^$2: //p"; }
+
+# check_key VARIABLE SETTING
 check_key() {
     check "$1" 16 'openssl rand -hex 32 makes one'
-    said=$(env -i "$2=$(value_of "$1")" /usr/local/bin/hostwarden check-config 2>&1 | sed -n "s/^$2: //p")
+    said=$(opinion "$1" "$2")
     [ -z "$said" ] || problem "$1" "$said"
 }
 
@@ -53,12 +56,19 @@ check_password() {
     esac
 }
 
-# Discord's URL goes into Alertmanager's configuration: nothing in it may end a string there.
+# Alertmanager sends to any URL; the exporter only to one of Discord's form, since it edits what it sent.
+events=yes
 check_webhook() {
+    url=$HOSTWARDEN_DISCORD_WEBHOOK_URL
     check HOSTWARDEN_DISCORD_WEBHOOK_URL 16 'Discord makes it: the channel'\''s settings, Integrations, Webhooks'
-    if ! value_of HOSTWARDEN_DISCORD_WEBHOOK_URL | grep -Eqx "https?://[][A-Za-z0-9._~:/?#@!&()*+,;=%-]+"; then
-        problem HOSTWARDEN_DISCORD_WEBHOOK_URL 'is no URL'
-    fi
+    # It goes into Alertmanager's configuration: nothing in it may end a string there.
+    printf '%s' "$url" | grep -Eqx "https?://[][A-Za-z0-9._~:/?#@!&()*+,;=%-]+" || problem HOSTWARDEN_DISCORD_WEBHOOK_URL 'is no URL'
+    said=$(opinion HOSTWARDEN_DISCORD_WEBHOOK_URL HOSTWARDEN_DISCORD_WEBHOOK_URL)
+    case $said,$url in
+        ,*) ;;
+        *,https://discord.com/* | *,https://*.discord.com/* | *,https://discordapp.com/*) problem HOSTWARDEN_DISCORD_WEBHOOK_URL "$said" ;;
+        *) events=no; echo "setup: HOSTWARDEN_DISCORD_WEBHOOK_URL $said: alerts are sent there, the exporter's own messages are not." ;;
+    esac
 }
 
 # write VOLUME FILE OWNER VALUE: whole or not at all, readable by its owner alone.
@@ -82,10 +92,11 @@ secrets() {
     fi
     write exporter salt $exporter "$HOSTWARDEN_SALT"
     write exporter bearer_token $exporter "$HOSTWARDEN_BEARER_TOKEN"
-    write exporter discord_webhook_url $exporter "$HOSTWARDEN_DISCORD_WEBHOOK_URL"
+    [ $events = yes ] && webhook=$HOSTWARDEN_DISCORD_WEBHOOK_URL || webhook=
+    write exporter discord_webhook_url $exporter "$webhook"
     # Root, without the right to read what is others'.
     write udp bearer_token 0 "$HOSTWARDEN_BEARER_TOKEN"
-    write udp discord_webhook_url 0 "$HOSTWARDEN_DISCORD_WEBHOOK_URL"
+    write udp discord_webhook_url 0 "$webhook"
     write prometheus bearer_token $nobody "$HOSTWARDEN_BEARER_TOKEN"
     write grafana admin_password $grafana "$GRAFANA_ADMIN_PASSWORD"
     /bin/sh /config/prometheus/render-alertmanager.sh /config/prometheus/alertmanager.yml /tmp/alertmanager.yml
