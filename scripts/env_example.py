@@ -36,6 +36,7 @@ SECTIONS = [
     ]),
     ("How much of it runs", [
         ("COMPOSE_PROFILES", "default: everything. small: without Loki, for machines with 1 GB; take HOSTWARDEN_LOKI_URL away then, too.\n`default,game` and `small,game`: with UDP counters. The demo needs no change here: docker compose up -d demo", "default"),
+        ("HOSTWARDEN_LOKI_URL", "Where the feed is kept for searching; empty without Loki.", "http://172.31.97.10:3100"),
         ("COMPOSE_PROJECT_NAME", "What containers and volumes are named after.", "hostwarden"),
     ]),
     ("Logs: where they are on this machine, as a directory and a pattern in it. A pattern that matches nothing is no fault.", [
@@ -68,6 +69,7 @@ SECTIONS = [
         ("HOSTWARDEN_ENUMERATION_THRESHOLD", "More links than this of one client in five minutes are guessing.", None),
         ("HOSTWARDEN_SSH_THRESHOLD", "Failed logins of one client in ten minutes that make an attack.", None),
         ("HOSTWARDEN_UNANSWERED_AFTER_SECS", "A customer without a reply for so long counts as unanswered.", None),
+        ("HOSTWARDEN_QUIET_HOURS", "When the exporter tells at once only what is critical, for example 23:00-07:30 (in HOSTWARDEN_TIMEZONE).", None),
     ]),
     ("Profile game: a UDP port to watch, and what makes a flood of it as means over ten seconds (0: nothing does)", [
         ("HOSTWARDEN_GAME_NAME", "Its name on dashboards.", None),

@@ -45,6 +45,9 @@ def enter_own_network():
     if os.environ.get("HOSTWARDEN_OWN_NETWORK") != "yes":
         if os.getuid() != 0:
             fail("dockerd needs root: run this as root")
+        # What is downloaded, is so before.
+        if not is_on_machine(BASE):
+            base_archive()
         os.environ["HOSTWARDEN_OWN_NETWORK"] = "yes"
         os.execv(program("unshare"), ["unshare", "--net", "--mount", "--", sys.executable, *sys.argv])
     run(program("ip"), "link", "set", "lo", "up")
@@ -117,7 +120,7 @@ class Engine:
     def take_from_machine(self, images):
         """Those that the Docker of this machine has, if there is one; all at once, since they share layers."""
         docker = program("docker")
-        there = [image for image in images if subprocess.run([docker, "image", "inspect", image], capture_output=True).returncode == 0]
+        there = [image for image in images if is_on_machine(image)]
         if there:
             save = subprocess.Popen([docker, "save", *there], stdout=subprocess.PIPE)
             self.docker("load", stdin=save.stdout)
@@ -135,7 +138,9 @@ class Engine:
             folder.mkdir()
             shutil.copy(program(package), folder / to)
             shutil.copy(program("busybox"), folder / "wget")
-            self.build(image, folder, f"FROM {BASE}\nCOPY {to} /bin/{to}\nCOPY wget /usr/bin/wget\n{rest}\nUSER 65534\nENTRYPOINT [\"/bin/{to}\"]\n")
+            # Debian keeps Alertmanager's own templates there, without which it does not start.
+            shutil.copytree("/usr/share/prometheus", folder / "share", ignore=shutil.ignore_patterns("web"), symlinks=True)
+            self.build(image, folder, f"FROM {BASE}\nCOPY {to} /bin/{to}\nCOPY wget /usr/bin/wget\nCOPY share /usr/share/prometheus\n{rest}\nUSER 65534\nENTRYPOINT [\"/bin/{to}\"]\n")
         else:
             fail(f"no registry, and no stand-in for {image}")
 
@@ -150,6 +155,11 @@ class Engine:
     def build(self, tag, folder, dockerfile):
         (folder / "Dockerfile").write_text(dockerfile)
         self.docker("build", "--network", "none", "--tag", tag, folder)
+
+
+def is_on_machine(image):
+    """Whether the Docker of this machine, if there is one, has the image."""
+    return subprocess.run([program("docker"), "image", "inspect", image], capture_output=True).returncode == 0
 
 
 def base_archive():
