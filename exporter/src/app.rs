@@ -26,9 +26,11 @@ use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
 use crate::snapshot::Write;
 use lookups::Lookups;
+use notifying::Notifying;
 use probes::Probing;
 
 mod lookups;
+mod notifying;
 mod probes;
 
 use crate::sources::docker_logs::DockerSource;
@@ -64,7 +66,8 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files, containers, probes } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
+    let Parts { engine, files, containers, probes, notifiers } =
+        setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
     }
@@ -90,6 +93,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         findings: Default::default(),
         lookups: Lookups::new(&config),
         probing: Probing::start(probes),
+        notifying: Notifying::start(notifiers),
         asked: HashMap::new(),
         next_token: 0,
     };
@@ -120,6 +124,7 @@ struct Desk {
     findings: [Vec<Finding>; 2],
     lookups: Lookups,
     probing: Probing,
+    notifying: Notifying,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -150,7 +155,7 @@ impl Desk {
             let input = tokio::select! {
                 biased;
                 // All that could still come in has come.
-                () = std::future::ready(()), if deadline.is_some() && !reading && !probing => {
+                () = std::future::ready(()), if deadline.is_some() && !reading && !probing && !self.notifying.is_busy() => {
                     deadline = None;
                     Input::Stop
                 }
@@ -192,6 +197,7 @@ impl Desk {
                         continue;
                     }
                 },
+                delivered = self.notifying.next() => Input::Delivered(delivered),
                 _ = tick.tick() => Input::Tick,
             };
             for action in self.engine.step(clock::now(), input) {
@@ -208,6 +214,7 @@ impl Desk {
             Action::Commit(writes) => self.commit(writes),
             Action::Answer(token, answer) => self.answer(token, answer),
             Action::Verify { client, address, bot } => self.lookups.verify(client, address, bot),
+            Action::Deliver { notifier, delivery } => self.notifying.send(notifier, delivery),
             Action::Finding(finding) => self.findings[0].push(finding),
             Action::ProxySuspected { source } => warn!(
                 source,

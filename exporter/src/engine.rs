@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::batch::{Batch, Bookmark};
 use crate::event::Timestamp;
 use crate::finding::{Finding, Found};
+use crate::incident::{Delivered, Delivery};
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
 use crate::policy::good_bots::Bot;
@@ -26,6 +27,7 @@ mod detection;
 mod findings;
 mod ledger;
 mod machine;
+mod notices;
 pub mod probes;
 mod queries;
 mod recorder;
@@ -36,8 +38,9 @@ mod views;
 pub use detection::Setup as DetectionSetup;
 use detection::{By as ByWhom, Context, Detection};
 pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
+pub use notices::Setup as NoticesSetup;
 use probes::Probes;
-pub use queries::{By, Filter, Query, Window};
+pub use queries::{By, Filter, IncidentFilter, Query, Window};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
 pub use views::{ErrorView, SourceView};
@@ -103,6 +106,8 @@ pub enum Input {
         /// Whether its name in the DNS proves it; `None`: the DNS could not be asked.
         proven: Option<bool>,
     },
+    /// What became of [`Action::Deliver`].
+    Delivered(Delivered),
     /// No more input will come: save what is left.
     Stop,
 }
@@ -151,6 +156,13 @@ pub enum Action {
     Answer(Token, Answer),
     /// Tell people.
     Finding(Finding),
+    /// Send this message; [`Input::Delivered`] must follow.
+    Deliver {
+        /// By which notifier.
+        notifier: &'static str,
+        /// What.
+        delivery: Delivery,
+    },
     /// Ask the DNS whether a client is the bot that it claims to be; [`Input::Verified`] must follow.
     Verify {
         /// The client.
@@ -290,8 +302,10 @@ impl Engine {
                     None => never_ban.note_undecided(client, now),
                 }
             }
+            Input::Delivered(delivered) => self.shared.detection.notices.delivered(now, &delivered),
             Input::Stop => {
                 self.stopping = true;
+                self.shared.detection.notices.stop();
                 if self.committing.is_none() {
                     self.commit(now, Vec::new(), &mut actions);
                 }
@@ -325,7 +339,9 @@ impl Engine {
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
             self.ready = Readiness::Saving;
         }
-        let is_due = self.is_fleeting || self.shared.detection.findings.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
+        let Detection { findings, notices, .. } = &mut self.shared.detection;
+        notices.send(now, actions);
+        let is_due = self.is_fleeting || findings.are_unsaved() || notices.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
         if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }
@@ -353,6 +369,8 @@ impl Engine {
         self.shared.own.commit(took, ok);
         if ok {
             self.first_writes.clear();
+            self.shared.detection.notices.saved();
+            self.shared.detection.notices.send(now, actions);
         } else {
             self.unchanged.forget();
             self.sources.iter_mut().for_each(Source::save_all_again);

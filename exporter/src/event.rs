@@ -78,6 +78,12 @@ pub fn from_rfc3339<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Timest
     Ok(at.map_or_else(Timestamp::default, |at| Timestamp::from_secs(at.as_second())))
 }
 
+/// For `deserialize_with`: what [`rfc3339_or_null`] wrote.
+pub fn from_rfc3339_or_null<'de, D: serde::Deserializer<'de>>(input: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = serde::Deserialize::deserialize(input)?;
+    Ok(text.and_then(|text| Timestamp::parse_rfc3339(&text)))
+}
+
 /// An event and the time that its record carries.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stamped<'a> {

@@ -7,7 +7,7 @@ use crate::event::{Timestamp, from_rfc3339, rfc3339};
 use crate::subject::{Client, Network};
 
 /// How urgent a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     /// Good to know.
@@ -89,6 +89,9 @@ pub struct Finding {
     pub severity: Severity,
     /// In which source.
     pub source: String,
+    /// Who or what it is about, as people may see it: `203.0.113.7`, `Container web`; of a source itself, its name.
+    #[serde(default)]
+    pub about: String,
     /// The client or network that it is about, if it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,

@@ -13,10 +13,11 @@ use jiff::tz::TimeZone;
 use crate::clock;
 use crate::config::{self, Config, Detector, Formats, Input, Problem, Problems, Start};
 use crate::detectors::{bot_latency, enumeration, slow_attacker, suspicion};
-use crate::engine::{About, DetectionSetup, Engine, Setup, SourceSetup};
+use crate::engine::{About, DetectionSetup, Engine, NoticesSetup, Setup, SourceSetup};
 use crate::enrichers::geoip::{self, GeoIp};
 use crate::formats::{self, Format, Kind, Options};
 use crate::http;
+use crate::notifiers::Notifier;
 use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
@@ -49,6 +50,8 @@ pub struct Parts {
     pub containers: Vec<docker_logs::Planned>,
     /// The probes.
     pub probes: Vec<Planned>,
+    /// The notifiers.
+    pub notifiers: Vec<Box<dyn Notifier>>,
 }
 
 /// Builds what runs.
@@ -63,6 +66,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
     let probes::Probes { subjects, planned } = probes::probes(config)?;
+    let notifiers = Vec::new();
     let engine =
         Engine::new(Setup { sources, proxies, privacy, detection, probes: subjects, build: BUILD, saved, set_aside, first_writes });
     let (mut files, mut containers) = (Vec::<Box<dyn Polled>>::new(), Vec::new());
@@ -79,7 +83,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
             }
         }
     }
-    Ok(Parts { files, containers, engine, probes: planned })
+    Ok(Parts { files, containers, engine, probes: planned, notifiers })
 }
 
 fn file(source: &config::Source, pattern: &str) -> sources::Config {
@@ -161,6 +165,7 @@ pub fn detection(config: &Config) -> Result<DetectionSetup, Problems> {
         never_ban: never_ban(config),
         locate: locator(config)?,
         asks_crowdsec: config.probes.crowdsec.enabled,
+        notices: NoticesSetup::default(),
     })
 }
 

@@ -10,7 +10,7 @@ use hostwarden::detectors::containers;
 use hostwarden::detectors::udp_flood::Service;
 use hostwarden::engine::probes::docker::Docker;
 use hostwarden::engine::probes::{self as subjects, Subject};
-use hostwarden::engine::{Action, Answer, Ask, DetectionSetup, Engine, Input, Setup};
+use hostwarden::engine::{Action, Answer, Ask, DetectionSetup, Engine, Input, NoticesSetup, Setup};
 use hostwarden::event::Timestamp;
 use hostwarden::metrics::{Exposition, Page};
 use hostwarden::sample::crowdsec;
@@ -165,11 +165,12 @@ impl Subject for Blind {
 fn engine(probes: Vec<Box<dyn Subject>>) -> Engine {
     let config = config::load(None, []).unwrap();
     let privacy = setup::privacy(&config.privacy, &[7; 32]).into();
+    let notices = NoticesSetup { outboxes: vec![("discord", Default::default())], ..NoticesSetup::default() };
     Engine::new(Setup {
         sources: Vec::new(),
         proxies: TrustedProxies::new(Vec::new()),
         privacy,
-        detection: DetectionSetup { asks_crowdsec: true, ..setup::detection(&config).unwrap() },
+        detection: DetectionSetup { asks_crowdsec: true, notices, ..setup::detection(&config).unwrap() },
         probes,
         build: ["1.2.3", "test"],
         saved: Default::default(),

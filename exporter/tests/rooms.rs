@@ -44,14 +44,28 @@ const fn apart(room: Room, shared: &'static [&'static str]) -> Room {
 }
 
 /// The engine sees all of the core.
-const CORE: &[&str] =
-    &["batch", "classify", "detectors", "event", "finding", "formats", "metrics", "policy", "privacy", "sample", "snapshot", "subject"];
+const CORE: &[&str] = &[
+    "batch",
+    "classify",
+    "detectors",
+    "event",
+    "finding",
+    "formats",
+    "incident",
+    "metrics",
+    "policy",
+    "privacy",
+    "sample",
+    "snapshot",
+    "subject",
+];
 
 const ROOMS: &[Room] = &[
     pure("event", &["privacy"], &["jiff", "memchr", "serde"]),
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),
+    pure("incident", &["event", "finding"], &["serde"]),
     pure("sample", &["event", "subject"], &["ipnet", "serde"]),
     pure("snapshot", &[], &["serde_json"]),
     pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
@@ -68,7 +82,11 @@ const ROOMS: &[Room] = &[
         ),
         &["suspects", "window"],
     ),
-    pure("policy", &["event", "finding", "sample", "subject"], &["foldhash", "ipnet", "lru", "serde", "serde_json"]),
+    pure(
+        "policy",
+        &["event", "finding", "incident", "sample", "snapshot", "subject"],
+        &["foldhash", "ipnet", "jiff", "lru", "serde", "serde_json"],
+    ),
     pure(
         "metrics",
         &["batch", "event", "finding", "sample"],
@@ -149,12 +167,16 @@ const ROOMS: &[Room] = &[
         &["clock", "event", "finding", "subject"],
         &["dns_lookup", "maxminddb", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"],
     ),
-    edge("notifiers", &["clock", "event", "finding"], &["reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
+    edge(
+        "notifiers",
+        &["clock", "event", "finding", "incident"],
+        &["flate2", "hmac", "reqwest", "serde", "serde_json", "sha2", "thiserror", "tokio", "tracing"],
+    ),
     edge("enforcers", &["clock", "event", "subject"], &["ipnet", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
     edge(
         "http",
-        &["clock", "engine", "event", "metrics"],
+        &["clock", "engine", "event", "finding", "metrics"],
         &[
             "base64",
             "flate2",

@@ -8,6 +8,7 @@ use super::Action;
 use super::decisions::Decisions;
 use super::findings::Findings;
 use super::ledger::{Ledger, Seen};
+use super::notices::{self, Notices};
 use super::source::Subject;
 use super::telling::shown;
 use crate::classify::Classifier;
@@ -16,12 +17,14 @@ use crate::detectors::slow_attacker::{self, SlowAttacker};
 use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
 use crate::detectors::window::Place;
-use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
+use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerChange, PlayerEvent, SshAuth, SshOutcome, Timestamp};
 use crate::finding::{About, Found, Severity};
+use crate::incident::Player;
 use crate::metrics::Page;
 use crate::metrics::attacks::{self, Attacks, Scope};
 use crate::metrics::http::{Http, Judgement};
 use crate::metrics::own::{Own, Table};
+use crate::policy::incidents::PlayerNews;
 use crate::policy::never_ban::{NeverBan, Reason};
 use crate::privacy::Privacy;
 use crate::sample::Sample;
@@ -35,10 +38,14 @@ const WATCHED: &str = "clients/watched";
 const VISITORS: [&str; 2] = ["clients/visitors", "clients/networks"];
 /// Counters of attackers, in the engine's own section.
 const ATTACKS: &str = "attacks";
+/// Counters of messages, there too.
+const NOTICES: &str = "notices";
 /// Counters of CrowdSec's decisions, there too.
 const CROWDSEC: &str = "crowdsec";
 /// How web servers answer whom a bouncer keeps out: forbidden, too many requests, and nginx's way to close the connection.
 const KEPT_OUT: [u16; 3] = [403, 429, 444];
+/// The longest name of a player in a message, in characters.
+const NAME_CHARS: usize = 48;
 /// Clients on the page with their score.
 const TOP_CLIENTS: usize = 20;
 
@@ -62,6 +69,8 @@ pub struct Setup {
     pub locate: Arc<dyn Locate>,
     /// Whether CrowdSec tells whom it bans.
     pub asks_crowdsec: bool,
+    /// Who hears of what is found.
+    pub notices: notices::Setup,
 }
 
 /// What detection knows.
@@ -78,6 +87,7 @@ pub(super) struct Detection {
     pub(super) attacks: Attacks,
     pub(super) ledger: Ledger,
     pub(super) findings: Findings,
+    pub(super) notices: Notices,
     pub(super) decisions: Decisions,
 }
 
@@ -121,6 +131,7 @@ impl Detection {
             attacks,
             ledger: Ledger::new(section),
             findings: Findings::new(saved.get(super::findings::SECTION)),
+            notices: Notices::new(setup.notices, saved, &own[NOTICES]),
             decisions: Decisions::new(setup.asks_crowdsec, &own[CROWDSEC]),
         }
     }
@@ -291,11 +302,21 @@ impl Detection {
         }
     }
 
-    /// Players are left alone.
-    pub(super) fn player(&mut self, at: Timestamp, player: &PlayerEvent<'_>) {
-        if let Some(client) = Client::parse(player.client) {
+    /// Players are left alone, and people hear who came and left.
+    pub(super) fn player(&mut self, at: Timestamp, context: &Context<'_>, event: &PlayerEvent<'_>, player: Option<Player>) {
+        if let Some(client) = Client::parse(event.client) {
             self.never_ban.note_player(client, at);
         }
+        let Some(player) = player else { return };
+        let news = PlayerNews {
+            at,
+            source: context.source.to_owned(),
+            name: context.privacy.show_thing(&String::from_utf8_lossy(event.name), NAME_CHARS),
+            country: self.locate_text(event.client).country_or_unknown().to_owned(),
+            came: event.change == PlayerChange::Join,
+            player,
+        };
+        self.notices.player(context.now, news);
     }
 
     /// Leaves alone whom a source remembers from before the start: who logged in, who played.
@@ -354,6 +375,7 @@ impl Detection {
         self.suspects.on_tick(now);
         self.ledger.on_tick(now);
         self.decisions.on_tick(now);
+        self.notices.on_tick(now);
         if let Some(slow_attacker) = &mut self.slow_attacker {
             slow_attacker.on_tick(now);
         }
@@ -392,6 +414,7 @@ impl Detection {
         };
         self.attacks.show(&now, reasons(), page);
         self.decisions.show(page);
+        self.notices.show(page);
     }
 
     /// The fill of the bounded tables.
@@ -400,13 +423,15 @@ impl Detection {
         let slow_attacker = self.slow_attacker.as_ref().map(|slow| table("watchlist", slow.fill()));
         let enumeration = self.enumeration.as_ref().map(|enumeration| table("links", enumeration.fill()));
         let clients = [table("clients", self.suspects.fill())];
-        clients.into_iter().chain(slow_attacker).chain(enumeration).chain(self.decisions.tables()).collect()
+        let others = self.decisions.tables().into_iter().chain([self.notices.table()]);
+        clients.into_iter().chain(slow_attacker).chain(enumeration).chain(others).collect()
     }
 
     /// For the engine's own section: the counters.
     pub(super) fn save_counters(&self, own: &mut serde_json::Value) {
         own[ATTACKS] = self.attacks.save();
         own[CROWDSEC] = self.decisions.save();
+        own[NOTICES] = self.notices.save_counters();
     }
 
     /// The writes that save what changed.
@@ -416,6 +441,7 @@ impl Detection {
         writes.extend(self.slow_attacker.as_mut().and_then(SlowAttacker::save));
         writes.extend(self.enumeration.iter_mut().flat_map(Enumeration::save));
         writes.extend(self.findings.save());
+        writes.extend(self.notices.save());
         writes
     }
 
@@ -424,6 +450,7 @@ impl Detection {
         self.ledger.save_all_again();
         self.suspects.save_all_again();
         self.findings.save_all_again();
+        self.notices.save_all_again();
         self.slow_attacker.iter_mut().for_each(SlowAttacker::save_all_again);
         self.enumeration.iter_mut().for_each(Enumeration::save_all_again);
     }

@@ -12,6 +12,7 @@ use crate::detectors::port_scan::{self, PortScan};
 use crate::detectors::ssh_brute_force::{self, SshBruteForce};
 use crate::event::{FirewallEvent, PlayerChange, PlayerEvent, SshAuth, Timestamp};
 use crate::finding::Found;
+use crate::incident::Player;
 use crate::metrics::own::Table;
 use crate::metrics::{Page, firewall, names, players as player_counts, ssh};
 use crate::snapshot::{Section, Write};
@@ -129,14 +130,17 @@ impl PlayersSubject {
         Self { metrics, players: config.map(|config| Players::new(config, section, before)), max_players }
     }
 
-    pub(super) fn observe(&mut self, at: Timestamp, event: &PlayerEvent<'_>) {
+    /// Takes what a log says of a player; gives the news of who came or left, if it is about somebody.
+    pub(super) fn observe(&mut self, at: Timestamp, event: &PlayerEvent<'_>) -> Option<Player> {
         let server = self.metrics.server(event.server);
         let returned = self.players.as_mut().is_some_and(|players| players.observe(at, event, server));
         match event.change {
             PlayerChange::Join => self.metrics.join(server, returned),
             PlayerChange::Leave => self.metrics.leave(server),
-            PlayerChange::Restart => {}
+            PlayerChange::Restart => return None,
         }
+        let online = self.players.as_ref()?.online(server) as u64;
+        Some(Player { server: self.metrics.name(server).to_owned(), returning: returned, vpn: None, online })
     }
 
     pub(super) fn show(&self, page: &mut Page) {

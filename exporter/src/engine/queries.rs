@@ -10,6 +10,7 @@ use super::{Engine, Shared};
 use crate::detectors::suspects::{Kind, Suspect};
 use crate::detectors::suspicion::explained;
 use crate::event::{AttackClass, Timestamp};
+use crate::incident::Incident;
 use crate::privacy::Privacy;
 use crate::subject::Client;
 
@@ -35,6 +36,10 @@ pub enum Query {
     Watchlist(Window),
     /// What was found, newest first.
     Findings(Window),
+    /// Incidents, newest first.
+    Incidents(Window, IncidentFilter),
+    /// One incident, by its number.
+    Incident(u64),
     /// How the probes stand.
     Probes,
     /// The containers, by name.
@@ -65,6 +70,21 @@ pub struct Filter {
     pub country: Option<String>,
     /// As shown.
     pub client: Option<String>,
+}
+
+/// Which incidents: those that fulfil each condition that is there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IncidentFilter {
+    /// A detector's name, or `players`.
+    pub kind: Option<String>,
+    /// As in labels.
+    pub severity: Option<String>,
+    /// As shown.
+    pub client: Option<String>,
+    /// Whether it goes on.
+    pub open: Option<bool>,
+    /// Text, in any case, that stands in who it is about, in what was found or in what that rests on.
+    pub text: Option<String>,
 }
 
 /// What attacks are summed up by.
@@ -98,6 +118,18 @@ impl Filter {
         let fields =
             [("class", &self.class), ("site", &self.site), ("source", &self.source), ("country", &self.country), ("client", &self.client)];
         fields.into_iter().all(|(name, wanted)| wanted.as_ref().is_none_or(|wanted| entry[name] == **wanted))
+    }
+}
+
+impl IncidentFilter {
+    fn lets_pass(&self, incident: &Incident) -> bool {
+        let is = |wanted: &Option<String>, text: Option<&str>| wanted.as_deref().is_none_or(|wanted| text == Some(wanted));
+        let holds = |text: &str| self.text.as_ref().is_none_or(|wanted| text.to_lowercase().contains(&wanted.to_lowercase()));
+        is(&self.kind, Some(&incident.kind))
+            && is(&self.severity, Some(incident.severity.as_str()))
+            && is(&self.client, incident.client.as_deref())
+            && self.open.is_none_or(|open| open == incident.closed.is_none())
+            && [&incident.about, &incident.summary].into_iter().chain(&incident.evidence).any(|text| holds(text))
     }
 }
 
@@ -138,6 +170,11 @@ impl Engine {
                 window.page("watchlist", watched.into_iter(), shown)
             }
             Query::Findings(window) => window.page("findings", detection.findings.recent(), |finding| finding),
+            Query::Incidents(window, filter) => {
+                let incidents = detection.notices.incidents().iter();
+                window.page("incidents", incidents.filter(|incident| filter.lets_pass(incident)), |incident| incident)
+            }
+            Query::Incident(id) => json!(detection.notices.incidents().get(*id)?),
             Query::Probes => self.probes.view(),
             Query::Containers(window) => window.page("containers", self.probes.view_of("docker").into_iter(), |container| container),
             Query::Forgive(_) => return None,

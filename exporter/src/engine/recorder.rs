@@ -70,8 +70,8 @@ impl Recorder<'_> {
             }
             (Event::WebError(error), Subject::WebErrors(errors)) => errors.observe(error.kind),
             (Event::Player(player), Subject::Players(players)) => {
-                players.observe(at, player);
-                self.detection.player(at, player);
+                let news = players.observe(at, player);
+                self.detection.player(at, &self.context, player, news);
             }
             // A format gives events of its own kind only; another kind has nowhere to be counted.
             _ => {}
@@ -101,12 +101,13 @@ impl Recorder<'_> {
                 detector: bot_errors::NAME.to_owned(),
                 severity: Severity::Warning,
                 source: self.context.source.to_owned(),
+                about: self.context.source.to_owned(),
                 client: None,
                 country: None,
                 summary,
                 evidence: Vec::new(),
             };
-            self.detection.findings.add(finding, self.context.own, self.context.actions);
+            self.detection.add(&mut self.context, finding, 0);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! From what a detector found to what people are told: nothing about who is never a candidate, clients shown as configured, texts scrubbed.
 
-use std::net::IpAddr;
-
 use super::Action;
 use super::detection::{By, Context, Detection};
+use crate::detectors::slow_attacker;
 use crate::finding::{About, Finding, Found};
 use crate::privacy::{ClientMode, Privacy};
 use crate::subject::Client;
@@ -21,12 +20,14 @@ impl Detection {
         if !self.may_be_told(context, &found.about, by) {
             return false;
         }
-        let (client, country, who) = match &found.about {
-            About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
-            About::Network(network) => self.placed(network.address(), network.to_string()),
-            About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
-            About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
+        let (about, address) = match &found.about {
+            About::Client(client) => (shown(*client, context.privacy), Some(client.address())),
+            About::Network(network) => (network.to_string(), Some(network.address())),
+            About::Thing(thing) => (context.privacy.show_thing(thing, THING_CHARS), None),
+            About::Port(port) => (format!("Service {} (UDP port {})", port.service, port.port), None),
         };
+        let country = address.map(|address| self.locate.locate(address).country_or_unknown().to_owned());
+        let who = country.as_ref().map_or_else(|| about.clone(), |country| format!("{about} ({country})"));
         let claims = match &found.about {
             About::Port(port) => self.claims(context, &port.sources),
             _ => None,
@@ -39,12 +40,26 @@ impl Detection {
             severity: found.severity,
             source: context.source.to_owned(),
             summary: format!("{who} {}.", found.summary),
-            client,
+            client: address.map(|_| about.clone()),
             country,
+            about,
             evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
         };
-        self.findings.add(finding, context.own, context.actions);
+        self.add(context, finding, self.strikes(&found));
         true
+    }
+
+    /// Counts and keeps a finding, and puts it to its incident.
+    pub(super) fn add(&mut self, context: &mut Context<'_>, finding: Finding, strikes: u32) {
+        self.notices.found(context.now, &finding, strikes);
+        self.findings.add(finding, context.own, context.actions);
+    }
+
+    /// How often the client of a finding has been put on the watchlist, this time included.
+    fn strikes(&self, found: &Found) -> u32 {
+        let About::Client(client) = found.about else { return 0 };
+        let watched = self.slow_attacker.as_ref().and_then(|slow| slow.watched(client)).map_or(0, |watched| watched.strikes);
+        watched + u32::from(found.detector == slow_attacker::NAME)
     }
 
     /// Whether it may be told at all; if the DNS must be asked first, it is asked.
@@ -80,13 +95,6 @@ impl Detection {
         }
         let listed: Vec<String> = shown.iter().take(MAX_CLAIMS).map(|(name, packets)| format!("{name} {packets}")).collect();
         (!listed.is_empty()).then(|| format!("claimed sources, which can be forged, and their packets: {}", listed.join(", ")))
-    }
-
-    /// A client, its country, and both as a sentence begins with them.
-    fn placed(&self, address: IpAddr, client: String) -> (Option<String>, Option<String>, String) {
-        let country = self.locate.locate(address).country_or_unknown().to_owned();
-        let who = format!("{client} ({country})");
-        (Some(client), Some(country), who)
     }
 }
 

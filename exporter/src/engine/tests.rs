@@ -36,6 +36,7 @@ fn detection() -> DetectionSetup {
     let some = |number| std::num::NonZeroUsize::new(number).unwrap();
     DetectionSetup {
         asks_crowdsec: false,
+        notices: notices::Setup { outboxes: vec![("discord", Default::default())], ..notices::Setup::default() },
         link_prefixes: vec!["/t/".to_owned()],
         max_clients: some(1_000),
         scores: crate::detectors::suspicion::Config::default(),
@@ -189,6 +190,47 @@ fn a_failed_commit_is_counted_and_everything_is_written_again() {
     let Some(Action::Commit(writes)) = actions.first() else { panic!("{actions:?}") };
     let put = |section: &str| writes.iter().any(|write| matches!(write, Write::Put { section: name, .. } if name == section));
     assert!(put("source/web") && put("own") && put("window/web/0"), "{writes:?}");
+}
+
+/// What is handed to notifiers, in the order of the incidents.
+fn deliveries(actions: Vec<Action>) -> Vec<Delivery> {
+    actions.into_iter().filter_map(|action| if let Action::Deliver { delivery, .. } = action { Some(delivery) } else { None }).collect()
+}
+
+#[test]
+fn a_crash_repeats_the_message_that_was_under_way_and_no_other() {
+    let told = |delivery: &Delivery| delivery.told.iter().map(|told| told.incident.about.clone()).collect::<Vec<_>>();
+    let mut saved = Saved::default();
+    let mut heard = Vec::new();
+    let (mut read, mut repeated) = (0, 0);
+    for run in 0..12 {
+        let mut engine = engine(saved.0.clone());
+        for step in 0..6 {
+            // The lines since the last bookmark that was saved.
+            read = offset(&engine).max(if step == 0 { 0 } else { read }) + 500;
+            let lines = Input::Lines(batch(read - 500, read));
+            let actions = engine.step(NOW, lines);
+            let mut sent = deliveries(settle(&mut engine, &mut saved, actions));
+            let actions = engine.step(NOW.plus(Duration::from_secs(run * 10 + step)), Input::Tick);
+            sent.extend(deliveries(settle(&mut engine, &mut saved, actions)));
+            assert!(sent.len() <= 1, "{sent:?}");
+            for delivery in sent {
+                repeated += u64::from(heard.last() == Some(&told(&delivery)) && delivery.edits.is_none());
+                heard.push(told(&delivery));
+                if step % 3 > 0 {
+                    let outcome = crate::incident::Outcome::Sent { message: Some("m".into()) };
+                    let delivered = Delivered { notifier: "discord", outcome, wait: Duration::ZERO };
+                    engine.step(NOW, Input::Delivered(delivered));
+                }
+            }
+        }
+    }
+    let mut names: Vec<String> = heard.concat();
+    let all = names.len();
+    names.sort();
+    names.dedup();
+    assert_eq!(names, ["198.51.100.7", "198.51.100.8", "198.51.100.9"], "{heard:?}");
+    assert!(repeated <= 12 && all > 3, "{repeated} of {all}: {heard:?}");
 }
 
 #[test]

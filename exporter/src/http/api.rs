@@ -1,7 +1,8 @@
 //! The read API's paths and parameters: from text to a question of the engine.
 
-use crate::engine::{By, Filter, Query, Window};
+use crate::engine::{By, Filter, IncidentFilter, Query, Window};
 use crate::event::AttackClass;
+use crate::finding::Severity;
 
 const PREFIX: &str = "/api/v1/";
 
@@ -15,7 +16,9 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
     let known: &[&str] = match path {
         "clients" | "watchlist" | "findings" | "containers" => &["limit", "offset"],
         "attacks" => &["limit", "offset", "class", "site", "source", "country", "client", "by"],
+        "incidents" => &["limit", "offset", "kind", "severity", "client", "state", "q"],
         "probes" => &[],
+        _ if path.strip_prefix("incidents/").is_some_and(|id| id.parse::<u64>().is_ok()) => &[],
         _ if path.strip_prefix("clients/").is_some_and(|id| !id.is_empty()) => &[],
         _ => return None,
     };
@@ -25,6 +28,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "clients" => Query::Clients(window),
             "watchlist" => Query::Watchlist(window),
             "findings" => Query::Findings(window),
+            "incidents" => Query::Incidents(window, parameters.incidents()?),
             "probes" => Query::Probes,
             "containers" => Query::Containers(window),
             "attacks" => match parameters.get("by").as_deref() {
@@ -34,6 +38,9 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
                 Some("country") => Query::AttacksBy(By::Country),
                 Some(_) => return Err("by is site, class or country".to_owned()),
             },
+            path if path.starts_with("incidents/") => {
+                Query::Incident(path.trim_start_matches("incidents/").parse().map_err(|_| "an incident has a number".to_owned())?)
+            }
             id => Query::Client(decoded(id.trim_start_matches("clients/"))),
         })
     }))
@@ -75,6 +82,20 @@ impl Parameters {
         }
         Ok(Filter { class, site: self.get("site"), source: self.get("source"), country: self.get("country"), client: self.get("client") })
     }
+
+    fn incidents(&self) -> Result<IncidentFilter, String> {
+        let severity = self.get("severity");
+        if severity.as_ref().is_some_and(|severity| Severity::ALL.iter().all(|known| known.as_str() != severity)) {
+            return Err(format!("severity is one of {}", Severity::ALL.map(Severity::as_str).join(", ")));
+        }
+        let open = match self.get("state").as_deref() {
+            None => None,
+            Some("open") => Some(true),
+            Some("closed") => Some(false),
+            Some(_) => return Err("state is open or closed".to_owned()),
+        };
+        Ok(IncidentFilter { kind: self.get("kind"), severity, client: self.get("client"), open, text: self.get("q") })
+    }
 }
 
 /// A segment of a path with percent-encoding undone; what is no UTF-8 then is replaced.
@@ -95,6 +116,20 @@ mod tests {
             ("/api/v1/clients/2001:db8::%2F64", "", Query::Client("2001:db8::/64".to_owned())),
             ("/api/v1/containers", "offset=5", Query::Containers(window(5, None))),
             ("/api/v1/findings", "limit=1", Query::Findings(window(0, Some(1)))),
+            ("/api/v1/incidents/7", "", Query::Incident(7)),
+            (
+                "/api/v1/incidents",
+                "state=open&severity=critical&q=a+b",
+                Query::Incidents(
+                    window(0, None),
+                    IncidentFilter {
+                        severity: Some("critical".into()),
+                        open: Some(true),
+                        text: Some("a b".into()),
+                        ..IncidentFilter::default()
+                    },
+                ),
+            ),
             ("/api/v1/attacks", "by=site", Query::AttacksBy(By::Site)),
             (
                 "/api/v1/attacks",
@@ -116,6 +151,8 @@ mod tests {
             ("/api/v1/clients", "limit=-1", "limit must be a whole number"),
             ("/api/v1/clients", "page=2", "`page` is no parameter here; known are limit, offset"),
             ("/api/v1/clients/x", "a", "no parameters are known here"),
+            ("/api/v1/incidents", "state=on", "state is open or closed"),
+            ("/api/v1/incidents", "severity=high", "severity is one of info, warning, critical"),
             ("/api/v1/attacks", "by=ip", "by is site, class or country"),
             (
                 "/api/v1/attacks",

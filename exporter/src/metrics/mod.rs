@@ -13,6 +13,7 @@ pub mod hour_window;
 pub mod http;
 pub mod integrity;
 pub mod names;
+pub mod notifications;
 pub mod own;
 pub mod page;
 pub mod players;

@@ -223,6 +223,14 @@ metrics! {
 
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
+    INCIDENTS_OPEN = gauge("hostwarden_incidents_open", &["severity"],
+        "Incidents that go on: findings of one kind about one subject, until it has been quiet. Players are none.");
+    NOTIFICATIONS = counter("hostwarden_notifications_total", &["notifier", "outcome"],
+        "Messages sent, attempts that have to be made again (retried), changes told together with others (merged), incidents that nobody hears of (dropped).");
+    OUTBOX_LENGTH = gauge("hostwarden_outbox_length", &["notifier"], "What waits to be told.");
+    OUTBOX_OLDEST = gauge("hostwarden_outbox_oldest_timestamp_seconds", &["notifier"],
+        "Since when the oldest of what waits has been waiting; absent if nothing does.");
+
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");
     TRACKED_LIMIT = gauge("hostwarden_tracked_limit", &["table"], "The most entries that a bounded table takes.");
     EVICTED = counter("hostwarden_evicted_total", &["table"], "Entries dropped from a full table to make room for new ones.");

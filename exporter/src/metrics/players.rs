@@ -65,6 +65,11 @@ impl Players {
         self.servers.len() - 1
     }
 
+    /// The name of the server with this number; empty for the log's only one without a name.
+    pub fn name(&self, server: usize) -> &str {
+        self.servers.get(server).map(|server| server.name.as_str()).filter(|name| *name != OTHER).unwrap_or_default()
+    }
+
     /// Joins, leaves, and joins of who had been here before.
     pub fn totals(&self) -> [u64; 3] {
         self.servers

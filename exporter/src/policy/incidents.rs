@@ -1,0 +1,389 @@
+//! Which incident a finding belongs to, and when an incident is over.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::json;
+
+use crate::event::Timestamp;
+use crate::finding::{Finding, Severity};
+use crate::incident::{Change, Incident, PLAYERS, Player};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+
+/// The section that incidents are saved in: they name clients.
+pub const SECTION: &str = "clients/incidents";
+
+/// Nobody plays longer than this without a leave in the log, in seconds: the server was stopped.
+const MAX_STAY_SECS: u64 = 86_400;
+
+/// Settings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// An incident is over when nothing more of it has been found for this long, in seconds.
+    pub quiet_secs: u64,
+    /// What begins anew within this time after its end goes on being the same incident, in seconds.
+    pub cooldown_secs: u64,
+    /// The most incidents that are kept, open and closed.
+    pub max: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { quiet_secs: 900, cooldown_secs: 3_600, max: 5_000 }
+    }
+}
+
+/// A player who came or left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlayerNews {
+    /// When, by the log's clock.
+    pub at: Timestamp,
+    /// The source.
+    pub source: String,
+    /// The name that they gave themselves.
+    pub name: String,
+    /// Where they come from: ISO code, `ZZ` unknown.
+    pub country: String,
+    /// Whether they came; otherwise they left.
+    pub came: bool,
+    /// What else is known.
+    pub player: Player,
+}
+
+/// What a finding did to an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Which.
+    pub id: u64,
+    /// What.
+    pub change: Change,
+    /// It is more urgent than it was.
+    pub is_worse: bool,
+}
+
+/// All incidents that are kept.
+pub struct Incidents {
+    settings: Settings,
+    kept: BTreeMap<u64, Incident>,
+    /// Incidents that further findings belong to, by kind and subject, with the clock's time of the last.
+    live: HashMap<(String, String), (u64, Timestamp)>,
+    last_id: u64,
+    evicted: u64,
+    unsaved: BTreeSet<u64>,
+    log: ChangeLog,
+}
+
+impl Incidents {
+    /// Takes up what was saved; so many had been dropped for others by then.
+    pub fn new(settings: Settings, saved: Option<&Section>, evicted: u64) -> Self {
+        let mut kept = BTreeMap::new();
+        for line in saved.into_iter().flat_map(json_lines) {
+            if let Some(gone) = line["gone"].as_u64() {
+                kept.remove(&gone);
+            } else if let Ok(incident) = serde_json::from_value::<Incident>(line) {
+                kept.insert(incident.id, incident);
+            }
+        }
+        let live = kept.values().map(|incident| (key(incident), (incident.id, incident.closed.unwrap_or(incident.last)))).collect();
+        let last_id = kept.keys().next_back().copied().unwrap_or(0);
+        let log = ChangeLog::new(SECTION.to_owned(), saved);
+        Self { settings, kept, live, last_id, evicted, unsaved: BTreeSet::new(), log }
+    }
+
+    /// The incident with this number, if it is still kept.
+    pub fn get(&self, id: u64) -> Option<&Incident> {
+        self.kept.get(&id)
+    }
+
+    /// All that are kept, the newest first.
+    pub fn iter(&self) -> impl Iterator<Item = &Incident> {
+        self.kept.values().rev()
+    }
+
+    /// How many are kept, and the most that are.
+    pub fn fill(&self) -> (usize, usize) {
+        (self.kept.len(), self.settings.max)
+    }
+
+    /// How many were dropped to make room for others.
+    pub fn evicted(&self) -> u64 {
+        self.evicted
+    }
+
+    /// How many are open, by severity.
+    pub fn open(&self) -> [u64; 3] {
+        Severity::ALL.map(|severity| {
+            let is_open = |incident: &&Incident| incident.closed.is_none() && incident.severity == severity && incident.kind != PLAYERS;
+            self.kept.values().filter(is_open).count() as u64
+        })
+    }
+
+    /// Takes a finding about somebody or something, who has been put on the watchlist so often.
+    pub fn take(&mut self, now: Timestamp, finding: &Finding, strikes: u32) -> Changed {
+        let key = (finding.detector.clone(), finding.about.clone());
+        if let Some(id) = self.live(&key, now) {
+            return self.goes_on(id, finding, strikes);
+        }
+        let id = self.next_id(key, now);
+        self.kept.insert(
+            id,
+            Incident {
+                id,
+                kind: finding.detector.clone(),
+                severity: finding.severity,
+                source: finding.source.clone(),
+                about: finding.about.clone(),
+                client: finding.client.clone(),
+                country: finding.country.clone(),
+                strikes,
+                summary: finding.summary.clone(),
+                evidence: finding.evidence.clone(),
+                opened: finding.at,
+                last: finding.at,
+                closed: None,
+                findings: 1,
+                player: None,
+            },
+        );
+        Changed { id, change: Change::Opened, is_worse: false }
+    }
+
+    fn goes_on(&mut self, id: u64, finding: &Finding, strikes: u32) -> Changed {
+        let mut is_worse = false;
+        if let Some(incident) = self.kept.get_mut(&id) {
+            is_worse = finding.severity > incident.severity;
+            incident.severity = incident.severity.max(finding.severity);
+            incident.strikes = incident.strikes.max(strikes);
+            incident.summary.clone_from(&finding.summary);
+            incident.evidence.clone_from(&finding.evidence);
+            // Logs that are read one after another may tell of the same hour.
+            incident.opened = incident.opened.min(finding.at);
+            incident.last = incident.last.max(finding.at);
+            incident.closed = None;
+            incident.findings += 1;
+        }
+        Changed { id, change: Change::Updated, is_worse }
+    }
+
+    /// A player came or left. Each stay is an incident of its own; who comes back within the cooldown goes on with the last one.
+    pub fn player(&mut self, now: Timestamp, news: PlayerNews) -> Option<Changed> {
+        let key = (PLAYERS.to_owned(), about(&news));
+        let live = self.live(&key, now);
+        let incident = live.and_then(|id| self.kept.get_mut(&id));
+        match incident {
+            Some(incident) => {
+                let id = incident.id;
+                incident.last = incident.last.max(news.at);
+                incident.findings += u64::from(news.came);
+                incident.closed = (!news.came).then_some(now);
+                incident.summary = sentence(&news);
+                incident.player = Some(Player { returning: incident.player.as_ref().is_some_and(|p| p.returning), ..news.player });
+                Some(Changed { id, change: if news.came { Change::Updated } else { Change::Closed }, is_worse: false })
+            }
+            None if news.came => {
+                let id = self.next_id(key.clone(), now);
+                self.kept.insert(
+                    id,
+                    Incident {
+                        id,
+                        kind: key.0,
+                        severity: Severity::Info,
+                        source: news.source.clone(),
+                        about: key.1,
+                        client: None,
+                        country: Some(news.country.clone()),
+                        strikes: 0,
+                        summary: sentence(&news),
+                        evidence: Vec::new(),
+                        opened: news.at,
+                        last: news.at,
+                        closed: None,
+                        findings: 1,
+                        player: Some(news.player),
+                    },
+                );
+                Some(Changed { id, change: Change::Opened, is_worse: false })
+            }
+            None => None,
+        }
+    }
+
+    /// The incident that something of this kind and subject belongs to, noted as changed now.
+    fn live(&mut self, key: &(String, String), now: Timestamp) -> Option<u64> {
+        let (id, seen) = self.live.get_mut(key)?;
+        *seen = now;
+        self.unsaved.insert(*id);
+        Some(*id)
+    }
+
+    fn next_id(&mut self, key: (String, String), now: Timestamp) -> u64 {
+        self.make_room();
+        self.last_id += 1;
+        self.live.insert(key, (self.last_id, now));
+        self.unsaved.insert(self.last_id);
+        self.last_id
+    }
+
+    /// Forgets the oldest that is over, else the oldest.
+    fn make_room(&mut self) {
+        if self.kept.len() < self.settings.max.max(1) {
+            return;
+        }
+        let over = self.kept.values().find(|incident| incident.closed.is_some()).map(|incident| incident.id);
+        let Some(id) = over.or_else(|| self.kept.keys().next().copied()) else { return };
+        if let Some(incident) = self.kept.remove(&id) {
+            self.live.remove(&key(&incident));
+        }
+        self.unsaved.insert(id);
+        self.evicted += 1;
+    }
+
+    /// Closes what has been quiet, and gives it. Stays of players end when they leave.
+    pub fn on_tick(&mut self, now: Timestamp) -> Vec<Changed> {
+        let (quiet, cooldown) = (self.settings.quiet_secs, self.settings.cooldown_secs);
+        let mut closed = Vec::new();
+        let kept = &mut self.kept;
+        self.live.retain(|_, (id, seen)| {
+            let Some(incident) = kept.get_mut(id) else { return false };
+            let silent = now.since(*seen).as_secs();
+            if incident.closed.is_some() {
+                return silent < cooldown;
+            }
+            let patience = if incident.kind == PLAYERS { MAX_STAY_SECS } else { quiet };
+            if silent >= patience {
+                (incident.closed, *seen) = (Some(now), now);
+                closed.push(Changed { id: *id, change: Change::Closed, is_worse: false });
+            }
+            true
+        });
+        closed.sort_by_key(|changed| changed.id);
+        self.unsaved.extend(closed.iter().map(|changed| changed.id));
+        closed
+    }
+
+    /// Whether an incident may still go on.
+    pub fn is_live(&self, id: u64) -> bool {
+        self.kept.get(&id).is_some_and(|incident| self.live.get(&key(incident)).is_some_and(|(live, _)| *live == id))
+    }
+
+    /// What changed since the last call.
+    pub fn save(&mut self) -> Option<Write> {
+        let kept = &self.kept;
+        let line = |id: &u64| match kept.get(id) {
+            Some(incident) => format!("{}\n", json!(incident)),
+            None => format!("{}\n", json!({ "gone": id })),
+        };
+        let fresh: String = std::mem::take(&mut self.unsaved).iter().map(line).collect();
+        self.log.write(fresh.into_bytes(), || kept.keys().map(line).collect::<String>().into_bytes())
+    }
+
+    /// After a commit that failed.
+    pub fn save_all_again(&mut self) {
+        self.log.rewrite();
+    }
+}
+
+fn key(incident: &Incident) -> (String, String) {
+    (incident.kind.clone(), incident.about.clone())
+}
+
+fn about(news: &PlayerNews) -> String {
+    if news.player.server.is_empty() { news.name.clone() } else { format!("{} on {}", news.name, news.player.server) }
+}
+
+fn sentence(news: &PlayerNews) -> String {
+    let server = if news.player.server.is_empty() { String::new() } else { format!(" {}", news.player.server) };
+    let (did, online) = (if news.came { "joined" } else { "left" }, news.player.online);
+    format!("{} {did}{server}; {online} online.", news.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_secs(1_795_255_200 + secs)
+    }
+
+    fn finding(secs: i64, about: &str, severity: Severity) -> Finding {
+        Finding {
+            id: 0,
+            at: at(secs),
+            detector: "enumeration".into(),
+            severity,
+            source: "web".into(),
+            about: about.into(),
+            client: Some(about.into()),
+            country: Some("DE".into()),
+            summary: format!("{about} at {secs}."),
+            evidence: Vec::new(),
+        }
+    }
+
+    fn settings(max: usize) -> Settings {
+        Settings { quiet_secs: 900, cooldown_secs: 3_600, max }
+    }
+
+    #[test]
+    fn findings_are_one_incident_until_it_has_been_quiet() {
+        let mut incidents = Incidents::new(settings(10), None, 0);
+        let mut take = |now: i64, about: &str, severity| {
+            let changed = incidents.take(at(now), &finding(now, about, severity), 0);
+            (changed.id, changed.change, changed.is_worse)
+        };
+        assert_eq!(take(0, "a", Severity::Warning), (1, Change::Opened, false));
+        assert_eq!(take(1, "b", Severity::Warning), (2, Change::Opened, false));
+        assert_eq!(take(60, "a", Severity::Info), (1, Change::Updated, false));
+        assert_eq!(take(61, "a", Severity::Critical), (1, Change::Updated, true));
+        let closed = |incidents: &mut Incidents, now| incidents.on_tick(at(now)).iter().map(|changed| changed.id).collect::<Vec<_>>();
+        assert_eq!(closed(&mut incidents, 900), Vec::<u64>::new());
+        assert_eq!(closed(&mut incidents, 901), [2]);
+        assert_eq!(closed(&mut incidents, 961), [1]);
+        let first = incidents.get(1).unwrap();
+        assert_eq!((first.findings, first.severity, first.lasted().as_secs(), first.closed), (3, Severity::Critical, 61, Some(at(961))));
+        // Within the cooldown it goes on; after it, it is another one.
+        let again = incidents.take(at(4_000), &finding(4_000, "a", Severity::Info), 0);
+        assert_eq!((again.id, again.change, incidents.get(1).unwrap().closed), (1, Change::Updated, None));
+        incidents.on_tick(at(4_901));
+        assert_eq!(incidents.take(at(4_901), &finding(4_901, "b", Severity::Info), 0).id, 3);
+    }
+
+    #[test]
+    fn players_stay_from_coming_to_leaving() {
+        let mut incidents = Incidents::new(settings(10), None, 0);
+        let mut play = |secs: i64, name: &str, came| {
+            let player = Player { server: "halo".into(), returning: false, vpn: None, online: u64::from(came) };
+            let news = PlayerNews { at: at(secs), source: "players".into(), name: name.into(), country: "DE".into(), came, player };
+            incidents.player(at(secs), news).map(|changed| (changed.id, changed.change))
+        };
+        assert_eq!(play(0, "Ann", false), None);
+        assert_eq!(play(1, "Ann", true), Some((1, Change::Opened)));
+        assert_eq!(play(2, "Bob", true), Some((2, Change::Opened)));
+        assert_eq!(play(61, "Ann", false), Some((1, Change::Closed)));
+        assert_eq!(play(70, "Ann", true), Some((1, Change::Updated)));
+        assert!(incidents.on_tick(at(80_000)).is_empty(), "silence is no end of a game");
+        let ann = incidents.get(1).unwrap();
+        assert_eq!((ann.summary.as_str(), ann.lasted().as_secs()), ("Ann joined halo; 1 online.", 69));
+    }
+
+    #[test]
+    fn incidents_are_bounded_and_saved() {
+        let mut incidents = Incidents::new(settings(3), None, 0);
+        let mut section: Section = Vec::new();
+        for (now, about) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
+            incidents.take(at(now as i64), &finding(now as i64, about, Severity::Warning), 1);
+            match incidents.save() {
+                Some(Write::Put { bytes, .. }) => section = vec![bytes],
+                Some(Write::Append { bytes, .. }) => section.push(bytes),
+                other => panic!("{other:?}"),
+            }
+        }
+        let ids = |incidents: &Incidents| incidents.iter().map(|incident| incident.id).collect::<Vec<_>>();
+        assert_eq!(ids(&incidents), [5, 4, 3]);
+        let mut loaded = Incidents::new(settings(3), Some(&section), 0);
+        assert_eq!(ids(&loaded), [5, 4, 3]);
+        assert_eq!(loaded.get(4), incidents.get(4));
+        let known = loaded.take(at(10), &finding(10, "e", Severity::Warning), 2);
+        assert_eq!((known.id, known.change), (5, Change::Updated));
+        assert_eq!(loaded.take(at(10), &finding(10, "a", Severity::Warning), 0).id, 6);
+    }
+}
