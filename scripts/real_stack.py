@@ -9,7 +9,7 @@ made of Debian's packages (scripts/stack_engine.py). Then: required values that 
 name; all services become healthy; Prometheus scrapes the exporter with the token, and without it is refused; secrets are files of mode
 400, each only with its reader; lines that are appended to a log show in Prometheus, through rotation, a restart and a kill of the
 exporter, a cut network and a restart of Docker, each counted once; an alert travels from a rule through Alertmanager to a receiver that
-stands in for Discord; UDP packets are counted in the profile `game`; the demo fills Prometheus and looks at nothing of the machine;
+stands in for Discord, and an attack in a log from the exporter itself; UDP packets are counted in the profile `game`; the demo fills Prometheus and looks at nothing of the machine;
 `down --volumes` leaves nothing behind.
 
 Needs root, docker.io, docker-compose, debootstrap, busybox-static, Debian's prometheus, prometheus-alertmanager and
@@ -31,7 +31,9 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from exporter import ROOT, binary
 from stack_engine import Engine, enter_own_network, fail, program
@@ -54,6 +56,8 @@ KNOWN = [
     ("HOSTWARDEN_BEARER_TOKEN", "4a1f0c5b e2d34795a6c8e9f0", "blanks"),
 ]
 LINE = '203.0.113.{} - - [{}] "GET /page/{} HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64)"\n'
+# Of no network that is left alone for what it is.
+ATTACKER = "45.148.10.99"
 RULE = """
 groups:
   - name: trial
@@ -92,22 +96,32 @@ def get(url, token=None):
 
 
 class Discord:
-    """Takes what is sent as Discord would, and keeps it."""
+    """Takes what is sent as Discord would, and keeps it with its sender."""
 
     def __init__(self):
         self.taken = taken = []
 
         class Handler(http.server.BaseHTTPRequestHandler):
             def do_POST(self):
-                taken.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                self.send_response(204)
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                taken.append((self.headers.get("User-Agent", ""), body))
+                answer = json.dumps({"id": str(len(taken))}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
+
+            do_PATCH = do_POST
 
             def log_message(self, *_):
                 pass
 
         server = http.server.ThreadingHTTPServer(("0.0.0.0", 9799), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def has(self, word, by_alertmanager):
+        return any(word in body for sender, body in self.taken if sender.startswith("Alertmanager") == by_alertmanager)
 
 
 class Stack:
@@ -233,10 +247,13 @@ def check_lines(stack, discord):
     stack.write(40, "access.log.1")
     stack.write(60)
     stack.check_count("Rotated while written to")
-    wait_until(lambda: discord.taken, 90, "the alert arrives")
-    text = json.dumps(discord.taken)
-    "TrialOfTheStack" in text or "first lines" in text or fail(f"what arrived is not the alert: {text[:500]}")
+    wait_until(lambda: discord.has("The first lines were read.", True), 90, lambda: f"the alert arrives: {discord.taken}")
     say("The alert went from its rule through Alertmanager to the receiver.")
+    stamp = datetime.now(ZoneInfo("Europe/Madrid")).strftime("%b %e %H:%M:%S")
+    with open(stack.logs / "auth.log", "a") as log:
+        log.writelines(f"{stamp} trial sshd[{4000 + n}]: Failed password for root from {ATTACKER} port {40000 + n} ssh2\n" for n in range(20))
+    wait_until(lambda: discord.has(ATTACKER, False), 90, lambda: f"the attack is told: {discord.taken}")
+    say("An attack in auth.log went from the exporter itself to the receiver.")
 
 
 def check_troubles(stack, services):
