@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms rules docs docs-check dashboards scores deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms rules docs docs-check env-check dashboards scores deny bench build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -42,7 +42,7 @@ test:
 	@scripts/test.sh
 
 ## make check      the quick part: formatting, lints, rooms, generated files, rules
-check: tools-build fmt clippy rooms docs-check rules
+check: tools-build fmt clippy rooms docs-check env-check rules
 
 fmt:
 	cargo fmt --all --check
@@ -63,10 +63,18 @@ docs-check:
 	cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics | diff -u docs/metrics.md - || { echo "make docs writes docs/metrics.md anew"; exit 1; }
 
-## make docs       write the generated files anew: configuration and metrics references, the commented example
+# .env.example tells of every variable that docker-compose.yml reads, and of no other.
+env-check:
+	scripts/env_example.py
+	@version=$$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml); \
+	grep -q "image: hostwarden:$$version$$" docker-compose.yml && grep -q "HOSTWARDEN_VERSION=$$version$$" exporter/Dockerfile \
+		|| { echo "docker-compose.yml or exporter/Dockerfile is of another version than Cargo.toml ($$version)"; exit 1; }
+
+## make docs       write the generated files anew: configuration and metrics references, the commented example, .env.example
 docs:
 	BLESS=1 cargo test --locked --quiet --test config generated_files_are_up_to_date
 	cargo run --locked --quiet --bin hostwarden -- reference metrics > docs/metrics.md
+	scripts/env_example.py --write
 
 ## make dashboards   write Grafana's dashboards anew (docs/dashboards.md)
 dashboards:

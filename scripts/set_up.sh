@@ -110,10 +110,10 @@ case "${1:-}" in
     deny) need_deny ;;
     test)
         need_build
-        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus prometheus-node-exporter=prometheus-node-exporter zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
-        need dockerd=docker.io docker=docker.io busybox=busybox-static
+        need python3=python3 curl=curl nginx=nginx prometheus=prometheus promtool=prometheus zstd=zstd dpkg-deb=dpkg rpmbuild=rpm systemd-analyze=systemd
+        need dockerd=docker.io docker=docker.io busybox=busybox-static docker-compose=docker-compose debootstrap=debootstrap
+        need prometheus-alertmanager=prometheus-alertmanager prometheus-node-exporter=prometheus-node-exporter
         need ip=iproute2 nft=nftables setpriv=util-linux sysctl=procps
-        need prometheus-alertmanager=prometheus-alertmanager
         need_rules
         need_crowdsec
         [ -x /lib/systemd/systemd-journal-remote ] || install systemd-journal-remote

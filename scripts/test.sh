@@ -30,7 +30,7 @@ cargo test --workspace --locked --quiet --doc
 
 step documentation
 RUSTDOCFLAGS='-D warnings' cargo doc --workspace --locked --no-deps --quiet --document-private-items
-make --no-print-directory docs-check
+make --no-print-directory docs-check env-check
 
 step "rules of Prometheus, routes of Alertmanager"
 scripts/check_rules.py
@@ -79,6 +79,12 @@ scripts/real_crowdsec.py
 
 step "real Docker: thirty containers, and an engine that is restarted"
 scripts/real_docker.py
+
+step "the whole stack: compose file, secrets, alerts, troubles, demo"
+if [ "$(id -u)" = 0 ]; then scripts/real_stack.py; else echo "left out: needs root, to run a Docker Engine"; fi
+
+step "several hosts: file_sd, an agent that writes to another Prometheus"
+scripts/real_several_hosts.py
 
 step "sqlcmd in containers of a real Docker"
 scripts/real_sqlcmd.py

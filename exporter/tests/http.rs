@@ -483,6 +483,20 @@ async fn old_clients_are_served() {
 }
 
 #[tokio::test]
+async fn an_address_that_is_not_there_yet_is_waited_for() {
+    // Of networks for documentation: no machine has them.
+    let later: Vec<SocketAddr> = ["192.0.2.1:9780", "[2001:db8::1]:9780"].iter().map(|address| address.parse().unwrap()).collect();
+    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+    let bound = http::bind(Config { listen: vec![later[0], any, later[1]], ..config() }).await.unwrap();
+    let addresses = bound.local_addrs();
+    assert_eq!((addresses[0], addresses[2]), (later[0], later[1]));
+    let (handle, asks) = Handle::channel(1);
+    tokio::spawn(answer(asks, true, String::new()));
+    tokio::spawn(bound.serve(handle, std::future::pending()));
+    assert_eq!(status(&ask(addresses[1], "GET", "/-/ready", "").await), 200);
+}
+
+#[tokio::test]
 async fn every_address_is_served_and_a_taken_one_is_named() {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
     let bound = http::bind(Config { listen: vec![any, any], ..config() }).await.unwrap();

@@ -264,6 +264,20 @@ fn wrong_arguments_end_with_two_and_help_has_examples() {
 }
 
 #[test]
+fn the_demo_needs_a_token_beyond_loopback() {
+    let (folder, config) = folder();
+    let token = folder.path().join("token");
+    fs::write(&token, "short\n").unwrap();
+    for (token, says) in [(None, "--bearer-token-file is required"), (token.to_str(), "at least 16 characters")] {
+        let arguments =
+            ["demo", "--listen", "0.0.0.0:0"].into_iter().chain(token.into_iter().flat_map(|token| ["--bearer-token-file", token]));
+        let refused = output(&config, &arguments.collect::<Vec<_>>());
+        assert_eq!(refused.status.code(), Some(2), "{says}");
+        assert!(String::from_utf8_lossy(&refused.stderr).contains(says), "{says}");
+    }
+}
+
+#[test]
 fn replay_and_explain_read_plain_packed_and_piped_logs() {
     let (folder, config) = folder();
     let lines: String = (0..1_000).map(line).collect();

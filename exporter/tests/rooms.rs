@@ -186,6 +186,7 @@ const ROOMS: &[Room] = &[
             "hyper_util",
             "jiff",
             "percent_encoding",
+            "rustix",
             "serde",
             "serde_json",
             "sha2",

@@ -1,7 +1,7 @@
 //! `demo`: the exporter on a made-up workload in a temporary folder; touches nothing else of this machine.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -24,7 +24,7 @@ const PAST_STEP: Duration = Duration::from_secs(30);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// Where to serve; loopback only.
+    /// Where to serve; beyond loopback a token is required.
     #[arg(long, default_value = "127.0.0.1:9780")]
     listen: SocketAddr,
     /// The same seed makes the same workload.
@@ -33,14 +33,19 @@ pub(super) struct Arguments {
     /// Web requests per second.
     #[arg(long, default_value_t = 20.0)]
     rate: f64,
+    /// A file with the token that callers must show, as server.bearer_token_file.
+    #[arg(long, value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
-    if !arguments.listen.ip().is_loopback() {
-        return Err(Failure::Usage(format!("--listen {}: the demo has no token, so it serves on loopback only", arguments.listen)));
+    if !arguments.listen.ip().is_loopback() && arguments.bearer_token_file.is_none() {
+        return Err(Failure::Usage(format!("--listen {}: beyond loopback --bearer-token-file is required", arguments.listen)));
     }
+    let token = arguments.bearer_token_file.as_deref().map(token).transpose()?;
     let folder = tempfile::Builder::new().prefix("hostwarden-demo-").tempdir().context("make a temporary folder")?;
-    let config = config(arguments.listen, folder.path())?;
+    let mut config = config(arguments.listen, folder.path())?;
+    config.server.bearer_token = token;
     logging::start(&config.log);
     let mut files = LogFiles::create(folder.path()).with_context(|| format!("write to {}", folder.path().display()))?;
     let now = clock::now();
@@ -66,6 +71,16 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let detection = setup::detection(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
     app::run(config, detection)?;
     Ok(())
+}
+
+/// The token in a file; as short a one as the configuration would refuse is refused here.
+fn token(path: &Path) -> Result<Secret, Failure> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+    let token = text.trim();
+    if token.len() < 16 {
+        return Err(Failure::Usage(format!("--bearer-token-file {}: a token has at least 16 characters", path.display())));
+    }
+    Ok(Secret::new(token.to_owned()))
 }
 
 /// What a user of such a machine would have configured.

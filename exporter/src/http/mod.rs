@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use rustix::net::sockopt;
+use tokio::net::{TcpListener, TcpSocket};
 
 mod api;
 mod ask;
@@ -24,6 +25,9 @@ mod tls;
 
 pub use ask::{Ask, Handle};
 pub use auth::Token;
+
+/// Connections that may wait to be accepted, as `TcpListener::bind` has it.
+const BACKLOG: u32 = 1024;
 
 /// What the server is to do.
 #[derive(Clone, Debug)]
@@ -149,9 +153,33 @@ pub async fn bind(config: Config) -> Result<Bound, Error> {
     let tls = config.tls.clone().map(|(certificate, key)| tls::Tls::open(certificate, key)).transpose()?;
     let mut listeners = Vec::new();
     for &address in &config.listen {
-        listeners.push(TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?);
+        listeners.push(listen(address).map_err(|source| Error::Listen { address, source })?);
     }
     Ok(Bound { listeners, tls, config, counts: Arc::default() })
+}
+
+/// Listens at an address of this machine, or at one that is to become its own: that of a bridge or a tunnel which comes up later.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    match open(address, false) {
+        Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+            let listener = open(address, true)?;
+            tracing::warn!(%address, "No interface has this address yet; it is served there as soon as one has.");
+            Ok(listener)
+        }
+        opened => opened,
+    }
+}
+
+/// A listening socket; `early` lets it have an address that is not there.
+fn open(address: SocketAddr, early: bool) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    match address {
+        SocketAddr::V4(_) => sockopt::set_ip_freebind(&socket, early)?,
+        SocketAddr::V6(_) => sockopt::set_ipv6_freebind(&socket, early)?,
+    }
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 impl Bound {
