@@ -27,9 +27,11 @@ use crate::setup::{self, Parts};
 use crate::snapshot::Write;
 use lookups::Lookups;
 use probes::Probing;
+use pushing::Pushing;
 
 mod lookups;
 mod probes;
+mod pushing;
 
 use crate::sources::docker_logs::DockerSource;
 use crate::sources::reader::{self, Polled};
@@ -64,7 +66,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files, containers, probes } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
+    let Parts { engine, files, containers, probes, loki } = setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
     }
@@ -90,6 +92,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         findings: Default::default(),
         lookups: Lookups::new(&config),
         probing: Probing::start(probes),
+        pushing: Pushing::new(loki),
         asked: HashMap::new(),
         next_token: 0,
     };
@@ -120,6 +123,7 @@ struct Desk {
     findings: [Vec<Finding>; 2],
     lookups: Lookups,
     probing: Probing,
+    pushing: Pushing,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -185,6 +189,7 @@ impl Desk {
                     None => anyhow::bail!("the reading thread ended unexpectedly"),
                 },
                 input = self.lookups.next() => input,
+                pushed = self.pushing.next() => Input::Pushed(pushed),
                 report = self.probing.next(), if probing => match report {
                     Some(report) => Input::Probed(report),
                     None => {
@@ -208,6 +213,7 @@ impl Desk {
             Action::Commit(writes) => self.commit(writes),
             Action::Answer(token, answer) => self.answer(token, answer),
             Action::Verify { client, address, bot } => self.lookups.verify(client, address, bot),
+            Action::Push(batch) => self.pushing.push(batch),
             Action::Finding(finding) => self.findings[0].push(finding),
             Action::ProxySuspected { source } => warn!(
                 source,

@@ -17,6 +17,7 @@ use crate::engine::{About, DetectionSetup, Engine, Setup, SourceSetup};
 use crate::enrichers::geoip::{self, GeoIp};
 use crate::formats::{self, Format, Kind, Options};
 use crate::http;
+use crate::notifiers::loki::Loki;
 use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
@@ -28,6 +29,7 @@ use crate::sources::reader::Polled;
 use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
 
+mod feed;
 mod probes;
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
@@ -49,6 +51,8 @@ pub struct Parts {
     pub containers: Vec<docker_logs::Planned>,
     /// The probes.
     pub probes: Vec<Planned>,
+    /// The archive of the feed.
+    pub loki: Option<Loki>,
 }
 
 /// Builds what runs.
@@ -63,8 +67,19 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
     let probes::Probes { subjects, planned } = probes::probes(config)?;
-    let engine =
-        Engine::new(Setup { sources, proxies, privacy, detection, probes: subjects, build: BUILD, saved, set_aside, first_writes });
+    let setup = Setup {
+        sources,
+        proxies,
+        privacy,
+        detection,
+        feed: feed::feed(config),
+        probes: subjects,
+        build: BUILD,
+        saved,
+        set_aside,
+        first_writes,
+    };
+    let engine = Engine::new(setup);
     let (mut files, mut containers) = (Vec::<Box<dyn Polled>>::new(), Vec::new());
     for (index, source) in config.sources.iter().enumerate() {
         let (pattern, bookmarks) = engine.bookmarks(index);
@@ -79,7 +94,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
             }
         }
     }
-    Ok(Parts { files, containers, engine, probes: planned })
+    Ok(Parts { files, containers, engine, probes: planned, loki: feed::loki(config)? })
 }
 
 fn file(source: &config::Source, pattern: &str) -> sources::Config {

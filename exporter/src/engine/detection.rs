@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Action;
 use super::decisions::Decisions;
+use super::feeds::{Feeds, entries};
 use super::findings::Findings;
 use super::ledger::{Ledger, Seen};
 use super::source::Subject;
@@ -16,7 +17,8 @@ use crate::detectors::slow_attacker::{self, SlowAttacker};
 use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
 use crate::detectors::window::Place;
-use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
+use crate::event::{Attack, AttackClass, FirewallAction, FirewallEvent, HttpRequest, PlayerEvent, SshAuth, SshOutcome, Timestamp};
+use crate::feed::Feed;
 use crate::finding::{About, Found, Severity};
 use crate::metrics::Page;
 use crate::metrics::attacks::{self, Attacks, Scope};
@@ -97,6 +99,7 @@ pub(super) struct Context<'e> {
     pub(super) proxies: &'e TrustedProxies,
     pub(super) privacy: &'e Privacy,
     pub(super) own: &'e mut Own,
+    pub(super) feeds: &'e mut Feeds,
     pub(super) actions: &'e mut Vec<Action>,
 }
 
@@ -213,6 +216,12 @@ impl Detection {
         let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
         let seen = Seen { source: context.source, site: http.site_name(request.host), client, deeds, country };
         self.ledger.add(at, &seen, request, attack, is_new);
+        let Seen { site, .. } = seen;
+        let Context { privacy, source, feeds, .. } = context;
+        feeds.add(Feed::Web, at, source, || {
+            let from = entries::From { client: &shown(client, privacy), country: &String::from_utf8_lossy(&country) };
+            entries::attack(privacy, from, site, request, attack)
+        });
     }
 
     /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.
@@ -259,6 +268,10 @@ impl Detection {
     pub(super) fn ssh(&mut self, at: Timestamp, context: &mut Context<'_>, auth: &SshAuth<'_>, found: Vec<Found>) {
         let by = By { agent: b"", address: auth.client };
         let client = Client::parse(auth.client);
+        if matches!(auth.outcome, SshOutcome::Accepted | SshOutcome::Failed | SshOutcome::InvalidUser) && auth.attempts > 0 {
+            let Context { privacy, source, feeds, .. } = context;
+            feeds.add(Feed::Ssh, at, source, || self.with_place(auth.client, privacy, |from| entries::login(privacy, from, auth)));
+        }
         if let (SshOutcome::Failed | SshOutcome::InvalidUser, Some(client), 1..) = (auth.outcome, client, auth.attempts) {
             self.attacks.country(self.locate.locate(client.address()).code());
             self.hold(at, context, client, Deed { kind: Kind::SshFailure, what: hash(&[auth.user]), times: auth.attempts }, by);
@@ -283,6 +296,10 @@ impl Detection {
         found: Vec<Found>,
     ) {
         let by = By { agent: b"", address: packet.client };
+        if packet.action == FirewallAction::Block && packet.inbound {
+            let Context { privacy, source, feeds, .. } = context;
+            feeds.add(Feed::Firewall, at, source, || self.with_place(packet.client, privacy, |from| entries::packet(from, packet)));
+        }
         if is_scan && let Some(client) = Client::parse(packet.client) {
             self.hold(at, context, client, Deed { kind: Kind::PortScan, what: 0, times: 1 }, by);
         }
@@ -292,7 +309,11 @@ impl Detection {
     }
 
     /// Players are left alone.
-    pub(super) fn player(&mut self, at: Timestamp, player: &PlayerEvent<'_>) {
+    pub(super) fn player(&mut self, at: Timestamp, context: &mut Context<'_>, player: &PlayerEvent<'_>) {
+        let Context { privacy, source, feeds, .. } = context;
+        feeds.add(Feed::Players, at, source, || {
+            entries::player(privacy, self.locate_text(player.client).country_or_unknown(), player)
+        });
         if let Some(client) = Client::parse(player.client) {
             self.never_ban.note_player(client, at);
         }
@@ -305,6 +326,12 @@ impl Detection {
             Subject::Players(players) => players.recent().for_each(|(client, at)| self.never_ban.note_player(client, at)),
             _ => {}
         }
+    }
+
+    /// What is said of somebody, with the address as people may see it and its country.
+    fn with_place<T>(&self, address: &[u8], privacy: &Privacy, say: impl FnOnce(entries::From<'_>) -> T) -> T {
+        let client = Client::parse(address).map_or_else(|| privacy.show_client(address), |client| shown(client, privacy));
+        say(entries::From { client: &client, country: self.locate_text(address).country_or_unknown() })
     }
 
     /// Where an address is that a log names.

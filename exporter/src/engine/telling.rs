@@ -43,7 +43,7 @@ impl Detection {
             country,
             evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
         };
-        self.findings.add(finding, context.own, context.actions);
+        self.findings.add(finding, context);
         true
     }
 

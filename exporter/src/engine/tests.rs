@@ -24,6 +24,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
         proxies: TrustedProxies::default(),
         privacy,
         detection: detection(),
+        feed: None,
         probes: Vec::new(),
         build: ["0", "0"],
         saved,

@@ -1,7 +1,8 @@
 //! The read API's paths and parameters: from text to a question of the engine.
 
-use crate::engine::{By, Filter, Query, Window};
+use crate::engine::{By, FeedFilter, Filter, Query, Window};
 use crate::event::AttackClass;
+use crate::feed::Feed;
 
 const PREFIX: &str = "/api/v1/";
 
@@ -15,6 +16,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
     let known: &[&str] = match path {
         "clients" | "watchlist" | "findings" | "containers" => &["limit", "offset"],
         "attacks" => &["limit", "offset", "class", "site", "source", "country", "client", "by"],
+        "feed" => &["limit", "offset", "feed", "q", "after"],
         "probes" => &[],
         _ if path.strip_prefix("clients/").is_some_and(|id| !id.is_empty()) => &[],
         _ => return None,
@@ -25,6 +27,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "clients" => Query::Clients(window),
             "watchlist" => Query::Watchlist(window),
             "findings" => Query::Findings(window),
+            "feed" => Query::Feed(window, parameters.feed()?),
             "probes" => Query::Probes,
             "containers" => Query::Containers(window),
             "attacks" => match parameters.get("by").as_deref() {
@@ -68,6 +71,15 @@ impl Parameters {
         Ok(Window { offset: self.number("offset")?.unwrap_or(0), limit: self.number("limit")? })
     }
 
+    fn feed(&self) -> Result<FeedFilter, String> {
+        let named = |name: String| {
+            let feed = Feed::ALL.into_iter().find(|feed| feed.as_str() == name);
+            feed.ok_or_else(|| format!("feed is one of {}", Feed::ALL.map(Feed::as_str).join(", ")))
+        };
+        let feed = self.get("feed").map(named).transpose()?;
+        Ok(FeedFilter { feed, holds: self.get("q"), after: self.number("after")?.unwrap_or(0) as u64 })
+    }
+
     fn filter(&self) -> Result<Filter, String> {
         let class = self.get("class");
         if class.as_ref().is_some_and(|class| AttackClass::ALL.iter().all(|known| known.as_str() != class)) {
@@ -95,6 +107,11 @@ mod tests {
             ("/api/v1/clients/2001:db8::%2F64", "", Query::Client("2001:db8::/64".to_owned())),
             ("/api/v1/containers", "offset=5", Query::Containers(window(5, None))),
             ("/api/v1/findings", "limit=1", Query::Findings(window(0, Some(1)))),
+            (
+                "/api/v1/feed",
+                "feed=web&q=%2e%65nv&after=7",
+                Query::Feed(window(0, None), FeedFilter { feed: Some(Feed::Web), holds: Some(".env".into()), after: 7 }),
+            ),
             ("/api/v1/attacks", "by=site", Query::AttacksBy(By::Site)),
             (
                 "/api/v1/attacks",
@@ -116,6 +133,7 @@ mod tests {
             ("/api/v1/clients", "limit=-1", "limit must be a whole number"),
             ("/api/v1/clients", "page=2", "`page` is no parameter here; known are limit, offset"),
             ("/api/v1/clients/x", "a", "no parameters are known here"),
+            ("/api/v1/feed", "feed=nginx", "feed is one of bot, web, ssh, firewall, players, incident"),
             ("/api/v1/attacks", "by=ip", "by is site, class or country"),
             (
                 "/api/v1/attacks",

@@ -223,6 +223,10 @@ metrics! {
 
     FINDINGS = counter("hostwarden_findings_total", &["detector", "severity"], "What the detectors found.");
 
+    FEED_ENTRIES = counter("hostwarden_feed_entries_total", &["feed"], "Entries that the feed took: messages, attacks, logins, packets, players, findings.");
+    FEED_DROPPED = counter("hostwarden_feed_dropped_total", &["feed"],
+        "Entries that were left out of the feed because too many came at once; they are counted everywhere else.");
+
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");
     TRACKED_LIMIT = gauge("hostwarden_tracked_limit", &["table"], "The most entries that a bounded table takes.");
     EVICTED = counter("hostwarden_evicted_total", &["table"], "Entries dropped from a full table to make room for new ones.");
