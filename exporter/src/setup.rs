@@ -28,7 +28,10 @@ use crate::sources::reader::Polled;
 use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
 
+mod notifiers;
 mod probes;
+
+pub use notifiers::{Planned as PlannedNotifier, notifiers};
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
 pub const BUILD: [&str; 2] = [

@@ -9,6 +9,8 @@ use ipnet::IpNet;
 
 use crate::detectors::{containers, players, port_scan, ssh_brute_force, udp_flood};
 use crate::formats::{custom, nginx_json};
+use crate::notifiers::{Address, discord};
+use crate::policy::{incidents, outbox};
 use crate::privacy::{ClientMode, SenderMode};
 use crate::probes::{docker, host, sqlserver};
 
@@ -18,6 +20,7 @@ mod files;
 mod lists;
 mod load;
 mod nearest;
+mod notifiers;
 mod parse;
 mod probes;
 mod problem;
@@ -64,6 +67,8 @@ pub struct Config {
     pub enrichers: Enrichers,
     /// What becomes of a finding.
     pub policy: Policy,
+    /// Who is told what goes on.
+    pub notifiers: Notifiers,
     /// Our own log.
     pub log: Log,
 }
@@ -388,6 +393,48 @@ pub struct NeverBan {
     pub reverse_dns: bool,
     /// Ports that sshd listens on.
     pub ssh_ports: Vec<u16>,
+}
+
+/// Who is told what goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notifiers {
+    /// What messages call this machine; empty: its host name.
+    pub host: String,
+    /// What is one incident.
+    pub incidents: incidents::Settings,
+    /// A channel of Discord.
+    pub discord: Option<Told<Discord>>,
+    /// Any program that takes JSON.
+    pub webhook: Option<Told<Webhook>>,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told<T> {
+    /// Of what, when, and in how many messages.
+    pub outbox: outbox::Settings,
+    /// How long an answer may take.
+    pub timeout_secs: u64,
+    /// Who it is.
+    pub to: T,
+}
+
+/// A channel of Discord.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discord {
+    /// Where messages are posted.
+    pub webhook: discord::Webhook,
+    /// How players reach each game server.
+    pub servers: Vec<discord::Server>,
+}
+
+/// Any program that takes JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    /// Where it listens.
+    pub address: Address,
+    /// What bodies are signed with.
+    pub secret: Option<Secret>,
 }
 
 /// Our own log.

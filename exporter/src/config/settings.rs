@@ -45,6 +45,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     let policy = root.section("policy", "What becomes of a finding.", |policy| Policy {
         never_ban: policy.section("never_ban", "Who is never held to be an attacker, besides those found out by itself.", never_ban),
     });
+    let notifiers = super::notifiers::read(root);
     let log = root.section("log", "Hostwarden's own log, on standard error.", |log| {
         let levels = ["info", "error", "warn", "debug", "trace"].map(|level| (level, level));
         Log {
@@ -64,6 +65,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         probes,
         enrichers,
         policy,
+        notifiers,
         log,
     }
 }

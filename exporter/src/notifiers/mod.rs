@@ -1,11 +1,20 @@
 //! How people hear of incidents: each notifier knows one way to send a message, and how that way wants to be treated. What is told, to
 //! whom, and how often, the engine decides; here nothing is kept but the manners of the other side (limits, back-off).
 
+mod address;
+mod back_off;
+pub mod discord;
+mod exchange;
+pub mod webhook;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use crate::incident::{Delivery, Outcome};
+
+pub use address::{Address, Unfit};
+pub use exchange::NoClient;
 
 /// What became of a delivery, and how long the other side wants to be left alone then.
 #[derive(Clone, Debug, PartialEq)]
