@@ -9,7 +9,7 @@ use std::time::Duration;
 use hmac::{Hmac, KeyInit, Mac};
 use hostwarden::event::Timestamp;
 use hostwarden::finding::Severity;
-use hostwarden::incident::{Change, Delivery, Incident, Outcome, Told};
+use hostwarden::incident::{Change, Delivery, Incident, Outcome, Player, Told};
 use hostwarden::notifiers::discord::{self, Discord};
 use hostwarden::notifiers::webhook::{self, Webhook};
 use hostwarden::notifiers::{Address, Answer, Notifier};
@@ -173,8 +173,8 @@ async fn answers_of_discord_mean_what_they_say() {
         ),
         (answers("429 Too Many", "Retry-After: 3\r\n", r#"{"retry_after":3.5,"global":true}"#), None, RETRY, 3_750..=3_750),
         (answers("429 Too Many", "Retry-After: 65\r\n", "<html>"), None, RETRY, 65_250..=65_250),
-        (answers("429 Too Many", "", r#"{"retry_after":0}"#), None, RETRY, 1_250..=1_250),
-        (answers("429 Too Many", "", r#"{"retry_after":-5}"#), None, RETRY, 1_250..=1_250),
+        (answers("429 Too Many", "", r#"{"retry_after":0}"#), None, RETRY, 2_250..=2_250),
+        (answers("429 Too Many", "", r#"{"retry_after":-5}"#), None, RETRY, 2_250..=2_250),
         (answers("429 Too Many", "", r#"{"retry_after":1e300}"#), None, RETRY, 3_600_250..=3_600_250),
         (answers("429 Too Many", "Retry-After: inf\r\n", ""), None, RETRY, 2_000..=2_500),
         (answers("500 Oops", "", ""), None, RETRY, 2_000..=2_500),
@@ -270,6 +270,77 @@ async fn bodies_are_signed_and_named() {
     let events: Vec<(&Value, &Value)> =
         body["events"].as_array().unwrap().iter().map(|event| (&event["event"], &event["incident"]["id"])).collect();
     assert_eq!(format!("{events:?}"), r#"[(String("opened"), Number(1)), (String("opened"), Number(2)), (String("opened"), Number(3))]"#);
+}
+
+/// What of `value` is not as `schema` says. Knows the words that the schema is written in, and takes no member that it does not name.
+fn unfit(root: &Value, schema: &Value, value: &Value, place: &str) -> Vec<String> {
+    if let Some(name) = schema["$ref"].as_str() {
+        return unfit(root, root.pointer(name.trim_start_matches('#')).unwrap(), value, place);
+    }
+    let mut wrong = Vec::new();
+    for (word, says) in schema.as_object().unwrap() {
+        let is_fit = match word.as_str() {
+            "type" => says.as_array().map_or(vec![says], |types| types.iter().collect()).iter().any(|kind| match kind.as_str().unwrap() {
+                "object" => value.is_object(),
+                "array" => value.is_array(),
+                "string" => value.is_string(),
+                "integer" => value.is_u64() || value.is_i64(),
+                "boolean" => value.is_boolean(),
+                "null" => value.is_null(),
+                other => panic!("the schema has the type {other}"),
+            }),
+            "const" => says == value,
+            "enum" => says.as_array().unwrap().contains(value),
+            "minimum" => value.as_u64().unwrap() >= says.as_u64().unwrap(),
+            "minItems" => value.as_array().unwrap().len() as u64 >= says.as_u64().unwrap(),
+            "pattern" => value.as_str().unwrap().len() == 2 && says == "^[A-Z]{2}$",
+            "format" => value.as_str().is_none_or(|text| Timestamp::parse_rfc3339(text).is_some()),
+            "required" => says.as_array().unwrap().iter().all(|name| value.get(name.as_str().unwrap()).is_some()),
+            "items" => {
+                wrong.extend(value.as_array().unwrap().iter().flat_map(|item| unfit(root, says, item, &format!("{place}[]"))));
+                true
+            }
+            "properties" => {
+                for (name, inner) in value.as_object().unwrap() {
+                    match says.get(name) {
+                        Some(says) => wrong.extend(unfit(root, says, inner, &format!("{place}.{name}"))),
+                        None => wrong.push(format!("{place}.{name} is not in the schema")),
+                    }
+                }
+                true
+            }
+            "$schema" | "$id" | "$defs" | "title" | "description" => true,
+            other => panic!("the schema uses {other}"),
+        };
+        if !is_fit {
+            wrong.push(format!("{place}: {word} {says}, not {value}"));
+        }
+    }
+    wrong
+}
+
+#[tokio::test]
+async fn bodies_are_as_the_schema_says() {
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string("../docs/webhook.schema.json").unwrap()).unwrap();
+    let server = Server::start(vec![answers("200 OK", "", "")]).await;
+    let mut all = delivery(1..=3, None);
+    let bare = &mut all.told[1];
+    bare.change = Change::Closed;
+    bare.incident =
+        Incident { client: None, country: None, evidence: Vec::new(), closed: Some(bare.incident.last), ..bare.incident.clone() };
+    let player = Player { server: "dm".to_owned(), returning: true, vpn: Some(false), online: 3 };
+    all.told[2].incident.player = Some(player);
+    webhook(&server, None).send(&all).await;
+    let body: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(unfit(&schema, &schema, &body, ""), Vec::<String>::new());
+    let mut broken = body;
+    broken["events"][0]["incident"]["severity"] = "bad".into();
+    broken["events"][1]["incident"]["opened"] = "yesterday".into();
+    broken["events"][2]["more"] = 1.into();
+    broken["version"] = 2.into();
+    broken.as_object_mut().unwrap().remove("host");
+    let wrong = unfit(&schema, &schema, &broken, "");
+    assert_eq!(wrong.len(), 5, "{wrong:#?}");
 }
 
 #[tokio::test]

@@ -183,8 +183,11 @@ fn line(told: &Told, width: usize) -> String {
         Change::Closed => format!("over after {}, {} findings", lasting(incident.lasted()), incident.findings),
     };
     let flag = incident.country.as_deref().map(|code| format!(" {}", places::flag(code))).unwrap_or_default();
-    let about = code(&incident.about, width / 3);
-    let pieces = [format!(" {mark} {}", kind(&incident.kind)), format!(" {about}"), flag, format!(" {stands}")];
+    let about = match code(&incident.about, width / 3) {
+        nothing if nothing.is_empty() => nothing,
+        about => format!(" {about}"),
+    };
+    let pieces = [format!(" {mark} {}", kind(&incident.kind)), about, flag, format!(" {stands}")];
     let mut line = format!("#{}", incident.id);
     // In front, a # would be a heading.
     line.insert(0, '\\');

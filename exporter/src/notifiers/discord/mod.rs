@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use tracing::error;
+use tracing::{debug, error};
 
 use super::address::{Address, Unfit};
 use super::back_off::{BackOff, Health, random};
@@ -34,8 +34,6 @@ const SOON: BackOff = BackOff::new(PACE, Duration::from_secs(300));
 const LATER: BackOff = BackOff::new(Duration::from_secs(60), Duration::from_secs(900));
 /// On top of what Discord asks for: its clock begins when it answers, ours when that arrives, and it rounds.
 const MARGIN: Duration = Duration::from_millis(250);
-/// The least pause after having been told to slow down.
-const LEAST: Duration = Duration::from_secs(1);
 
 /// Discord's own numbers for what is not there.
 const UNKNOWN_WEBHOOK: i64 = 10_015;
@@ -208,8 +206,8 @@ impl Discord {
             }
             429 => {
                 let asked = trouble.retry_after.and_then(bounded).max(reply.secs("retry-after"));
-                let wait = asked.map_or_else(|| self.soon.failed(random()), |asked| asked.max(LEAST) + MARGIN);
-                self.health.fails(NAME, "Discord wants fewer messages; they wait.", &said);
+                let wait = asked.map_or_else(|| self.soon.failed(random()), |asked| asked.max(PACE) + MARGIN);
+                debug!(notifier = NAME, wait_secs = wait.as_secs_f64(), "Discord wants fewer messages; they wait.");
                 Answer { outcome: retry, wait }
             }
             // Somebody took the message away; only the webhook itself is worth waiting for.

@@ -133,7 +133,7 @@ fn a_digest_lists_all_of_them() {
             let kinds = description.matches("🔴 SSH password guessing `203").count();
             assert_eq!((kinds, description.matches("🇬🇧").count()), (count, count), "{description}");
         }
-        assert_eq!(embed["title"], format!("{count} incidents: {} new, {} over", count / 2, count / 2));
+        assert_eq!(embed["title"], format!("{count} incidents: {} new, {} over", count.div_ceil(2), count / 2));
     }
 }
 
@@ -192,18 +192,18 @@ prop_compose! {
     }
 }
 
-/// What is left when code and escaped characters are taken out: markup that somebody would see.
-fn markup(text: &str) -> String {
+/// What is left when code and escaped characters are taken out: markup that somebody would see. `None`: code has no end.
+fn markup(text: &str) -> Option<String> {
     let (mut out, mut in_code, mut chars) = (String::new(), false, text.chars());
     while let Some(c) = chars.next() {
         match c {
             '`' => in_code = !in_code,
-            '\\' if !in_code => drop(chars.next()),
+            '\\' if !in_code => _ = chars.next(),
             _ if in_code => {}
             _ => out.push(c),
         }
     }
-    out
+    (!in_code).then_some(out)
 }
 
 proptest! {
@@ -229,9 +229,8 @@ proptest! {
             prop_assert!(!shown.contains(['\u{202e}', '\u{200b}']), "{shown}");
         }
         for shown in [&title, &description].into_iter().chain(fields.iter().map(|(_, value)| value)) {
-            prop_assert!(shown.matches('`').count() % 2 == 0, "{shown}");
             // Ours are <t:…:R>, and a colon behind what something is.
-            let left = markup(shown).replace(":R>", "").replace("<t:", "").replace(": ", "");
+            let left = markup(shown).expect("code ends").replace(":R>", "").replace("<t:", "").replace(": ", "");
             prop_assert!(!left.contains(['*', '_', '~', '|', '[', ']', '#', '<', '>', ':']), "{left}");
         }
     }
