@@ -89,6 +89,9 @@ scripts/real_several_hosts.py
 step "sqlcmd in containers of a real Docker"
 scripts/real_sqlcmd.py
 
+step "Discord in trouble, kills in between: nothing lost, no limit broken"
+scripts/real_discord.py
+
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 

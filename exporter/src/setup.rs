@@ -31,7 +31,10 @@ use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
 
 mod feed;
+mod notifiers;
 mod probes;
+
+pub use notifiers::{Planned as PlannedNotifier, notifiers};
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
 pub const BUILD: [&str; 2] = [
@@ -70,7 +73,9 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
     let probes::Probes { subjects, planned, .. } = probes::probes(config)?;
-    let notifiers = Vec::new();
+    let (outboxes, notifiers) =
+        notifiers(config)?.into_iter().map(|planned| ((planned.notifier.name(), planned.outbox), planned.notifier)).unzip();
+    let detection = DetectionSetup { notices: NoticesSetup { incidents: config.notifiers.incidents.clone(), outboxes }, ..detection };
     let setup = Setup {
         sources,
         proxies,

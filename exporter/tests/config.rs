@@ -98,6 +98,7 @@ fn the_example_is_a_configuration() {
     assert_eq!(full.formats.custom.len(), 1);
     full.sources.clear();
     full.formats.custom.clear();
+    assert!(full.notifiers.discord.is_none() && full.notifiers.webhook.is_none());
     assert_eq!(full.probes.udp_ports.config.services.len(), 1);
     full.probes.udp_ports.config.services.clear();
     full.probes.sqlserver.config.instances.clear();

@@ -32,12 +32,20 @@ pub(super) fn read_config(path: &Path) -> Result<String, (Option<usize>, Wrong)>
 
 /// The text of a secret's file, without the line end that editors leave.
 pub(super) fn read_secret(path: &Path) -> Result<String, Wrong> {
-    let remedy = "put the secret alone into a text file that this user may read";
-    let wrong = |what: &str| Wrong { what: format!("{}: {what}", named(path)), remedy: remedy.to_owned() };
-    let bytes = read(path, MAX_NAMED_BYTES).map_err(|cause| wrong(&cause))?;
-    let text = String::from_utf8(bytes).map_err(|_| wrong("not UTF-8 text"))?;
-    let text = text.trim_end_matches(['\n', '\r']);
-    if text.is_empty() { Err(wrong("the file is empty")) } else { Ok(text.to_owned()) }
+    let text = read_secret_or_nothing(path)?;
+    if text.is_empty() { Err(no_secret(path, "the file is empty")) } else { Ok(text) }
+}
+
+/// As [`read_secret`], of a file that may be empty.
+pub(super) fn read_secret_or_nothing(path: &Path) -> Result<String, Wrong> {
+    let bytes = read(path, MAX_NAMED_BYTES).map_err(|cause| no_secret(path, &cause))?;
+    let text = String::from_utf8(bytes).map_err(|_| no_secret(path, "not UTF-8 text"))?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
+}
+
+fn no_secret(path: &Path, what: &str) -> Wrong {
+    let remedy = "put the secret alone into a text file that this user may read".to_owned();
+    Wrong { what: format!("{}: {what}", named(path)), remedy }
 }
 
 /// Whether `path` holds PEM with a block whose label ends with `label`, e.g. `PRIVATE KEY`.

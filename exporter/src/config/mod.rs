@@ -9,6 +9,8 @@ use ipnet::IpNet;
 
 use crate::detectors::{containers, players, port_scan, ssh_brute_force, udp_flood};
 use crate::formats::{custom, nginx_json};
+use crate::notifiers::{Address, discord};
+use crate::policy::{incidents, outbox};
 use crate::privacy::{ClientMode, SenderMode};
 use crate::probes::{docker, host, sqlserver};
 use crate::workload::surroundings::Surroundings;
@@ -21,6 +23,7 @@ mod lists;
 mod load;
 mod loki;
 mod nearest;
+mod notifiers;
 mod parse;
 mod probes;
 mod problem;
@@ -71,7 +74,7 @@ pub struct Config {
     pub policy: Policy,
     /// What happens, for people and for an archive.
     pub feed: Feed,
-    /// Who is told.
+    /// Who is told what goes on.
     pub notifiers: Notifiers,
     /// Our own log.
     pub log: Log,
@@ -383,13 +386,6 @@ pub struct GeoIp {
     pub asn_file: Option<PathBuf>,
 }
 
-/// Who is told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Notifiers {
-    /// The archive of the feed; `None`: there is none.
-    pub loki: Option<Loki>,
-}
-
 /// What becomes of a finding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
@@ -406,6 +402,50 @@ pub struct NeverBan {
     pub reverse_dns: bool,
     /// Ports that sshd listens on.
     pub ssh_ports: Vec<u16>,
+}
+
+/// Who is told what goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notifiers {
+    /// What messages call this machine; empty: its host name.
+    pub host: String,
+    /// What is one incident.
+    pub incidents: incidents::Settings,
+    /// A channel of Discord.
+    pub discord: Option<Told<Discord>>,
+    /// Any program that takes JSON.
+    pub webhook: Option<Told<Webhook>>,
+    /// The archive of the feed; `None`: there is none.
+    pub loki: Option<Loki>,
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told<T> {
+    /// Of what, when, and in how many messages.
+    pub outbox: outbox::Settings,
+    /// How long an answer may take.
+    pub timeout_secs: u64,
+    /// Who it is.
+    pub to: T,
+}
+
+/// A channel of Discord.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Discord {
+    /// Where messages are posted.
+    pub webhook: discord::Webhook,
+    /// How players reach each game server.
+    pub servers: Vec<discord::Server>,
+}
+
+/// Any program that takes JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Webhook {
+    /// Where it listens.
+    pub address: Address,
+    /// What bodies are signed with.
+    pub secret: Option<Secret>,
 }
 
 /// Our own log.

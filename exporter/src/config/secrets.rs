@@ -31,6 +31,26 @@ struct Given {
 impl Section<'_, '_> {
     /// A secret. What the environment says replaces what the file says. `check` says why a text will not do.
     pub(super) fn secret(&mut self, names: &Names, doc: &'static str, check: impl Fn(&str) -> Result<(), Wrong>) -> Option<Secret> {
+        let read = self.given(names, doc, files::read_secret, |text| check(text).map(|()| text.to_owned()));
+        // A secret that is there but bad has been reported: it must not be reported as missing, too.
+        read.map(|text| Secret::new(text.unwrap_or_default()))
+    }
+
+    /// A secret that means something and may be left out: an empty file is as good as none, as where a file must be there to be mounted.
+    /// `None` for a bad one, too, which has been reported.
+    pub(super) fn optional_secret<T>(&mut self, names: &Names, doc: &'static str, parse: impl Fn(&str) -> Result<T, Wrong>) -> Option<T> {
+        let parse = |text: &str| if text.is_empty() { Ok(None) } else { parse(text).map(Some) };
+        self.given(names, doc, files::read_secret_or_nothing, parse)??
+    }
+
+    /// What was given; `Some(None)` is bad and has been reported.
+    fn given<T>(
+        &mut self,
+        names: &Names,
+        doc: &'static str,
+        read: impl Fn(&Path) -> Result<String, Wrong>,
+        parse: impl Fn(&str) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
         self.describe_secret(names, doc);
         let mut ways = self.ways_of(names).into_iter();
         let first = ways.next()?;
@@ -39,16 +59,10 @@ impl Section<'_, '_> {
             self.reader.problem_at(&other.place, &other.path, what, "keep one of them");
         }
         self.reader.set_place(&self.path_of(names.text), first.place.clone());
-        let text = first.text.ok_or(None);
-        let text = text.and_then(|text| if first.is_file { files::read_secret(Path::new(&text)).map_err(Some) } else { Ok(text) });
-        let checked = text.and_then(|text| check(&text).map(|()| text).map_err(Some));
-        // A secret that is there but bad has been reported: it must not be reported as missing, too.
-        Some(Secret::new(checked.unwrap_or_else(|wrong| {
-            if let Some(Wrong { what, remedy }) = wrong {
-                self.reader.problem_at(&first.place, &first.path, what, remedy);
-            }
-            String::new()
-        })))
+        let Some(text) = first.text else { return Some(None) };
+        let text = if first.is_file { read(Path::new(&text)) } else { Ok(text) };
+        let parsed = text.and_then(|text| parse(&text));
+        Some(parsed.map_err(|Wrong { what, remedy }| self.reader.problem_at(&first.place, &first.path, what, remedy)).ok())
     }
 
     /// All ways in which the secret was given: those of the environment, or if there are none, those of the file.

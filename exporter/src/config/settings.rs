@@ -10,7 +10,7 @@ use super::secrets::Names;
 use super::section::Section;
 use super::{
     BotErrors, BotLatency, Config, Detector, Detectors, Enrichers, Enumeration, Formats, GeoIp, Log, LogFormat, MAX_SITES, NeverBan,
-    Notifiers, Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
+    Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
 use crate::detectors::udp_flood::{self, Lasting};
@@ -46,7 +46,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         never_ban: policy.section("never_ban", "Who is never held to be an attacker, besides those found out by itself.", never_ban),
     });
     let feed = super::feed::read(root);
-    let notifiers = root.section("notifiers", "Who is told.", |notifiers| Notifiers { loki: super::loki::read(notifiers, &feed) });
+    let notifiers = super::notifiers::read(root, &feed);
     let log = root.section("log", "Hostwarden's own log, on standard error.", |log| {
         let levels = ["info", "error", "warn", "debug", "trace"].map(|level| (level, level));
         Log {

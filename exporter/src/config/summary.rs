@@ -3,7 +3,25 @@
 use std::fmt::Write;
 
 use super::{Config, LogFormat, Start};
+use crate::finding::Severity;
+use crate::policy::outbox::Settings;
 use crate::privacy::{ClientMode, SenderMode};
+
+/// Who is told of what, and when.
+fn told_words(name: &str, to: &str, outbox: &Settings) -> String {
+    let least = match outbox.least {
+        Severity::Info => "everything",
+        Severity::Warning => "warnings and worse",
+        Severity::Critical => "what is critical",
+    };
+    let muted = if outbox.muted.is_empty() { String::new() } else { format!(" but {}", outbox.muted.join(", ")) };
+    let quiet = outbox.quiet.as_ref().map(|quiet| {
+        let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let zone = quiet.zone.iana_name().unwrap_or("UTC");
+        format!(", {} to {} {zone} only what is critical", time(quiet.from), time(quiet.until))
+    });
+    format!("{name} ({to}) of {least}{muted}{}", quiet.unwrap_or_default())
+}
 
 impl Config {
     /// What would run: addresses, state, privacy, sources.
@@ -63,6 +81,7 @@ impl Config {
             line("never", networks.join(", "));
         }
         line("feed", self.feed_words());
+        line("tells", self.notifiers_words());
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -98,6 +117,19 @@ impl Config {
         let texts = if self.feed.bot_text { ", with scrubbed texts of messages" } else { "" };
         let pushed = self.notifiers.loki.as_ref().map(|loki| format!(", pushed to {}", loki.url)).unwrap_or_default();
         format!("the last {} entries{texts}{pushed}", self.feed.max_entries)
+    }
+
+    fn notifiers_words(&self) -> String {
+        let super::Notifiers { discord, webhook, .. } = &self.notifiers;
+        let all = [
+            discord.as_ref().map(|told| told_words("discord", &told.to.webhook.host(), &told.outbox)),
+            webhook.as_ref().map(|told| {
+                let signed = if told.to.secret.is_some() { "signed" } else { "not signed" };
+                told_words("webhook", &format!("{}, {signed}", told.to.address.host()), &told.outbox)
+            }),
+        ];
+        let on: Vec<String> = all.into_iter().flatten().collect();
+        if on.is_empty() { "nobody: findings stand in the log and on the page only".to_owned() } else { on.join("; ") }
     }
 
     fn places_words(&self) -> String {

@@ -2,13 +2,21 @@
 //! whom, and how often, the engine decides; here nothing is kept but the manners of the other side (limits, back-off). [`loki`] is an archive
 //! of the whole feed, not a way to send messages, and stands for itself.
 
+mod address;
+mod back_off;
+pub mod discord;
+mod exchange;
+pub mod loki;
+pub mod webhook;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use crate::incident::{Delivery, Outcome};
 
-pub mod loki;
+pub use address::{Address, Unfit};
+pub use exchange::NoClient;
 
 /// What became of a delivery, and how long the other side wants to be left alone then.
 #[derive(Clone, Debug, PartialEq)]

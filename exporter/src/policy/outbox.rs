@@ -14,7 +14,7 @@ use super::incidents::{Changed, Incidents};
 use super::quiet_hours::QuietHours;
 use crate::event::Timestamp;
 use crate::finding::Severity;
-use crate::incident::{Change, Delivered, Delivery, Incident, Outcome, Told};
+use crate::incident::{Change, Delivered, Delivery, Incident, Outcome, PLAYERS, Told};
 use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
 /// How long the next edit waits after the first message, the first edit, and so on, in seconds: news grows old.
@@ -150,7 +150,8 @@ impl Outbox {
 
     /// Takes a change of an incident.
     pub fn note(&mut self, now: Timestamp, incident: &Incident, changed: Changed) {
-        if incident.severity < self.settings.least || self.settings.muted.contains(&incident.kind) {
+        // Who plays is no matter of severity.
+        if (incident.severity < self.settings.least && incident.kind != PLAYERS) || self.settings.muted.contains(&incident.kind) {
             return;
         }
         self.unsaved.insert(incident.id);
