@@ -3,7 +3,7 @@
 use super::parse::{base_url, not_empty};
 use super::secrets::Names;
 use super::section::Section;
-use super::values::{Wrong, wrong};
+use super::values::Wrong;
 use super::{Feed, Secret};
 
 /// The archive of the feed.
@@ -62,6 +62,6 @@ pub(super) fn read(notifiers: &mut Section<'_, '_>, feed: &Feed) -> Option<Loki>
 fn header_text(text: &str) -> Result<String, Wrong> {
     let fits = !text.is_empty() && text.len() <= 256 && text.bytes().all(|b| b.is_ascii_graphic());
     // A secret may be read by this: its text is not repeated.
-    let remedy = "write up to 256 ASCII characters";
-    if fits { Ok(text.to_owned()) } else { Err(wrong("", "is empty, too long, or holds blanks or characters beyond ASCII", remedy)) }
+    let what = "is empty, too long, or holds blanks or characters beyond ASCII".to_owned();
+    if fits { Ok(text.to_owned()) } else { Err(Wrong { what, remedy: "write 1 to 256 ASCII characters".to_owned() }) }
 }

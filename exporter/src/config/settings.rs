@@ -46,8 +46,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         never_ban: policy.section("never_ban", "Who is never held to be an attacker, besides those found out by itself.", never_ban),
     });
     let feed = super::feed::read(root);
-    let notifiers =
-        root.section("notifiers", "Who is told.", |notifiers| Notifiers { loki: super::loki::read(notifiers, &feed) });
+    let notifiers = root.section("notifiers", "Who is told.", |notifiers| Notifiers { loki: super::loki::read(notifiers, &feed) });
     let log = root.section("log", "Hostwarden's own log, on standard error.", |log| {
         let levels = ["info", "error", "warn", "debug", "trace"].map(|level| (level, level));
         Log {

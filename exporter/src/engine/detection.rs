@@ -311,9 +311,7 @@ impl Detection {
     /// Players are left alone.
     pub(super) fn player(&mut self, at: Timestamp, context: &mut Context<'_>, player: &PlayerEvent<'_>) {
         let Context { privacy, source, feeds, .. } = context;
-        feeds.add(Feed::Players, at, source, || {
-            entries::player(privacy, self.locate_text(player.client).country_or_unknown(), player)
-        });
+        feeds.add(Feed::Players, at, source, || entries::player(privacy, self.locate_text(player.client).country_or_unknown(), player));
         if let Some(client) = Client::parse(player.client) {
             self.never_ban.note_player(client, at);
         }

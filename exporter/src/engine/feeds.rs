@@ -16,8 +16,8 @@ pub(super) mod entries;
 mod pushing;
 mod rates;
 
-use pushing::{Counts, Pushing};
 pub use pushing::Settings as PushSettings;
+use pushing::{Counts, Pushing};
 use rates::{Bucket, Rate};
 
 /// The section that entries are saved in; it is sealed as all that names clients.
@@ -239,8 +239,7 @@ impl Feeds {
 
 /// Entries with a higher number than `id`, in the order of their numbers.
 fn behind(rings: &[VecDeque<Entry>], id: u64) -> Vec<&Entry> {
-    let mut entries: Vec<&Entry> =
-        rings.iter().flat_map(|ring| ring.range(ring.partition_point(|entry| entry.id <= id)..)).collect();
+    let mut entries: Vec<&Entry> = rings.iter().flat_map(|ring| ring.range(ring.partition_point(|entry| entry.id <= id)..)).collect();
     entries.sort_unstable_by_key(|entry| entry.id);
     entries
 }

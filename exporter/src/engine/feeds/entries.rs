@@ -20,8 +20,30 @@ const ERROR_CHARS: usize = 300;
 /// Names that everybody tries. A name that does not exist may be a password that somebody typed in the wrong place: of others than these
 /// nothing is told.
 const USUAL_USERS: [&[u8]; 24] = [
-    b"admin", b"administrator", b"ansible", b"backup", b"debian", b"deploy", b"docker", b"ec2-user", b"ftp", b"ftpuser", b"git", b"guest",
-    b"jenkins", b"mysql", b"nagios", b"oracle", b"pi", b"postgres", b"root", b"steam", b"support", b"test", b"ubuntu", b"user",
+    b"admin",
+    b"administrator",
+    b"ansible",
+    b"backup",
+    b"debian",
+    b"deploy",
+    b"docker",
+    b"ec2-user",
+    b"ftp",
+    b"ftpuser",
+    b"git",
+    b"guest",
+    b"jenkins",
+    b"mysql",
+    b"nagios",
+    b"oracle",
+    b"pi",
+    b"postgres",
+    b"root",
+    b"steam",
+    b"support",
+    b"test",
+    b"ubuntu",
+    b"user",
 ];
 
 /// Where somebody is: as shown, and their country.
@@ -155,9 +177,21 @@ pub(in crate::engine) fn finding(finding: &Finding) -> Said {
 
 /// In one line, whatever strangers wrote: no line ends or other control characters, nothing that turns the direction of writing.
 pub(super) fn one_line(text: String) -> String {
-    let is_odd = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_odd = |c: char| {
+        c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     if !text.contains(is_odd) {
         return text;
     }
-    text.chars().map(|c| if matches!(c, '\n' | '\t') { ' ' } else if is_odd(c) { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if matches!(c, '\n' | '\t') {
+                ' '
+            } else if is_odd(c) {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
