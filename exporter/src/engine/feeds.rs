@@ -89,7 +89,7 @@ impl Feeds {
         let mut feeds = Self {
             settings,
             rings: Default::default(),
-            buckets: Default::default(),
+            buckets: serde_json::from_value(own["buckets"].clone()).unwrap_or_default(),
             counts: Default::default(),
             last_id: own["last_id"].as_u64().unwrap_or(0),
             saved: 0,
@@ -176,8 +176,8 @@ impl Feeds {
     pub(super) fn next_push(&mut self, now: Timestamp) -> Option<Batch> {
         let waiting = self.waiting();
         let pushing = self.pushing.as_mut()?;
-        let entries = behind(&self.rings, pushing.pushed());
-        pushing.next(now, waiting, entries.into_iter().filter(|entry| entry.id <= self.saved))
+        let (pushed, saved) = (pushing.pushed(), self.saved);
+        pushing.next(now, waiting, || behind(&self.rings, pushed).into_iter().filter(|entry| entry.id <= saved).collect())
     }
 
     /// How pushing stands; `None`: nothing is pushed. What `hostwarden_notifications_total{notifier="loki"}` and the outbox's gauges are
@@ -208,7 +208,9 @@ impl Feeds {
         let counts: serde_json::Map<_, _> =
             Feed::ALL.iter().zip(self.counts).map(|(feed, counts)| (feed.as_str().to_owned(), json!(counts))).collect();
         let push = self.pushing.as_ref().map(Pushing::save);
-        own[OWN] = json!({ "counts": counts, "last_id": self.last_id, "privacy": self.privacy, "push": push });
+        own[OWN] = json!({
+            "counts": counts, "buckets": self.buckets, "last_id": self.last_id, "privacy": self.privacy, "push": push,
+        });
     }
 
     /// The write that saves what is new.

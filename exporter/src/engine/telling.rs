@@ -6,7 +6,7 @@ use super::Action;
 use super::detection::{By, Context, Detection};
 use crate::finding::{About, Finding, Found};
 use crate::privacy::{ClientMode, Privacy};
-use crate::subject::Client;
+use crate::subject::{Client, Network};
 
 /// The longest fact of a finding, in characters.
 const EVIDENCE_CHARS: usize = 300;
@@ -23,7 +23,7 @@ impl Detection {
         }
         let (client, country, who) = match &found.about {
             About::Client(client) => self.placed(client.address(), shown(*client, context.privacy)),
-            About::Network(network) => self.placed(network.address(), network.to_string()),
+            About::Network(network) => self.placed(network.address(), shown_network(*network, context.privacy)),
             About::Thing(thing) => (None, None, context.privacy.show_thing(thing, THING_CHARS)),
             About::Port(port) => (None, None, format!("Service {} (UDP port {})", port.service, port.port)),
         };
@@ -87,6 +87,14 @@ impl Detection {
         let country = self.locate.locate(address).country_or_unknown().to_owned();
         let who = format!("{client} ({country})");
         (Some(client), Some(country), who)
+    }
+}
+
+/// A network as people may see it.
+fn shown_network(network: Network, privacy: &Privacy) -> String {
+    match privacy.client_mode() {
+        ClientMode::Full | ClientMode::Prefix => network.to_string(),
+        ClientMode::Hash => privacy.show_client(network.to_string().as_bytes()),
     }
 }
 

@@ -1,5 +1,5 @@
-//! Takes out of texts what opens doors: passwords and tokens by the name that stands before them, what stands before the `@` of an
-//! address, and the paths of links, which may be known to one person only.
+//! Takes out of texts what opens doors: passwords and tokens by the name that stands before them, names of users who could not log in,
+//! what stands before the `@` of an address, and the paths of links, which may be known to one person only.
 
 const TAKEN: &str = "<secret>";
 
@@ -40,7 +40,22 @@ pub(super) fn without_secrets(text: &str) -> String {
         }
     }
     out.push_str(rest);
-    without_bearers(&out)
+    without_bearers(&without_users(&out))
+}
+
+/// Takes the names behind `user "`: servers log so who could not log in, and a password may have been typed in the wrong place.
+fn without_users(text: &str) -> String {
+    const BEFORE: &str = "user \"";
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((front, behind)) = rest.find(BEFORE).and_then(|at| rest.split_at_checked(at + BEFORE.len())) {
+        out.push_str(front);
+        let (name, other) = behind.split_at(behind.find(['"', '\n']).unwrap_or(behind.len()));
+        out.push_str(if name.is_empty() { "" } else { "<user>" });
+        rest = other;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Whether the word before a `=` or `:` names a secret.
@@ -115,6 +130,7 @@ mod tests {
             ("/?access_token=abc#top", "/?access_token=<secret>"),
             ("Authorization: Basic dXNlcg== sent", "Authorization: <secret> sent"),
             ("got \"Bearer abcdefghij\" back", "got \"Bearer <secret> back"),
+            ("user \"Hunter2\": password mismatch, user \"a", "user \"<user>\": password mismatch, user \"<user>"),
             ("the bearer of news", "the bearer of news"),
             ("{\"db_password\": \"two words\", \"a\": 1}", "{\"db_password\": \"<secret>\", \"a\": 1}"),
             ("PASSWORD='x y' key=7", "PASSWORD='<secret>' key=<secret>"),

@@ -1,13 +1,15 @@
 //! How many entries a feed may have: a bucket of tokens that fills with the log's time, so that a log that is read late gives what it
 //! would have given live, and a flood costs a comparison.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::Timestamp;
 
 /// A token, in millionths: as many as a microsecond brings at one entry per second.
 const TOKEN: u64 = 1_000_000;
 
 /// What is left of a feed's share.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Bucket {
     tokens: u64,
     last: Timestamp,
