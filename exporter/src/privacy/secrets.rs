@@ -32,11 +32,11 @@ pub(super) fn without_secrets(text: &str) -> String {
     while let Some((front, behind)) = rest.find(['=', ':']).and_then(|at| rest.split_at_checked(at + 1)) {
         out.push_str(front);
         rest = behind;
-        if let Some(length) = is_secret(front).then(|| value(rest)).flatten() {
-            let (before, value) = rest.split_at(length.0);
+        if let Some((start, length)) = is_secret(front).then(|| value(rest)).flatten() {
+            let (before, value) = rest.split_at(start);
             out.push_str(before);
             out.push_str(TAKEN);
-            rest = value.split_at(length.1).1;
+            rest = value.split_at(length).1;
         }
     }
     out.push_str(rest);
@@ -61,10 +61,15 @@ fn without_users(text: &str) -> String {
 /// Whether the word before a `=` or `:` names a secret.
 fn is_secret(front: &str) -> bool {
     let front = front.trim_end_matches(['=', ':', ' ', '"', '\'']);
-    let start = front.rfind(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).map_or(0, |at| at + 1);
-    let word = front.get(start..).unwrap_or(front).to_lowercase();
+    let word = front.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).next().unwrap_or_default();
     let last = word.rsplit(['_', '-']).next().unwrap_or_default();
-    NAMES.iter().any(|name| word.ends_with(name)) || SHORT_NAMES.contains(&last)
+    NAMES.iter().any(|name| ends_with(word, name)) || SHORT_NAMES.iter().any(|name| last.eq_ignore_ascii_case(name))
+}
+
+/// Whether a word ends so, whatever the case of its letters.
+fn ends_with(word: &str, end: &str) -> bool {
+    let start = word.len().checked_sub(end.len());
+    start.and_then(|start| word.get(start..)).is_some_and(|tail| tail.eq_ignore_ascii_case(end))
 }
 
 /// Where the value begins and how long it is; none if there is none.

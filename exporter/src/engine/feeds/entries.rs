@@ -127,7 +127,7 @@ pub(in crate::engine) fn login(privacy: &Privacy, from: From<'_>, auth: &SshAuth
     let method = privacy.scrub_facts(&String::from_utf8_lossy(auth.method), NAME_CHARS);
     let outcome = match auth.outcome {
         SshOutcome::Accepted => "logged in",
-        SshOutcome::InvalidUser => "tried a user that does not exist",
+        SshOutcome::InvalidUser => "tried to log in without an account",
         _ => "failed to log in",
     };
     let called = if user.is_empty() { String::new() } else { format!(" as {user}") };

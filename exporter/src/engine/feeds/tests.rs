@@ -165,3 +165,45 @@ fn strangers_cannot_write_lines() {
     rig.add(Feed::Web, "GET /\n2026 ERROR\u{202e}x\0");
     assert_eq!(rig.all(), [(1, "GET / 2026 ERROR\u{fffd}x\u{fffd}".to_owned())]);
 }
+
+#[test]
+fn messages_are_told_as_the_mode_allows() {
+    let text = "call +34 600 98 71 23, https://a.example/pago/X7";
+    let said = |mode, shows_text| {
+        let privacy = Privacy::new(mode, ClientMode::Full, b"0123456789abcdef0123456789abcdef", 160);
+        let sender = privacy.sender(b"+34600123456").unwrap();
+        let message = crate::event::BotMessage { direction: crate::event::Direction::Outgoing, sender, text: text.as_bytes() };
+        entries::message(&privacy, shows_text, &message, Some(3_250_000)).text
+    };
+    let waited = "who waited 3.250 s for it";
+    let scrubbed = "call <number>, https://a.example/…";
+    for (mode, sender, allowed) in [
+        (SenderMode::Full, "+34600123456", text),
+        (SenderMode::Hash, "937b31fd3a448f6d", scrubbed),
+        (SenderMode::Anon, "+34 *** *** *56", scrubbed),
+    ] {
+        assert_eq!(said(mode, true), format!("Message to {sender}, {waited}: {allowed}"));
+        let silent = if mode == SenderMode::Full { format!(": {text}") } else { String::new() };
+        assert_eq!(said(mode, false), format!("Message to {sender}, {waited}{silent}"));
+    }
+    assert_eq!(said(SenderMode::Agg, true), format!("Message to a customer, {waited}"));
+}
+
+#[test]
+fn users_who_may_be_passwords_are_not_told() {
+    use crate::event::{SshAuth, SshOutcome};
+    let said = |mode, outcome, user: &str| {
+        let privacy = Privacy::new(mode, ClientMode::Full, b"salt", 160);
+        let auth = SshAuth { outcome, user: user.as_bytes(), attempts: 1, ..SshAuth::default() };
+        entries::login(&privacy, entries::From { client: "192.0.2.1", country: "ES" }, &auth).text
+    };
+    for (mode, outcome, user, expected) in [
+        (SenderMode::Hash, SshOutcome::InvalidUser, "Hunter2!", "192.0.2.1 (ES) tried to log in without an account over SSH"),
+        (SenderMode::Hash, SshOutcome::InvalidUser, "admin", "192.0.2.1 (ES) tried to log in without an account as admin over SSH"),
+        (SenderMode::Agg, SshOutcome::Failed, "ana", "192.0.2.1 (ES) failed to log in over SSH"),
+        (SenderMode::Agg, SshOutcome::Accepted, "ana", "192.0.2.1 (ES) logged in as ana over SSH"),
+        (SenderMode::Full, SshOutcome::Failed, "Hunter2!", "192.0.2.1 (ES) failed to log in as Hunter2! over SSH"),
+    ] {
+        assert_eq!(said(mode, outcome, user), expected);
+    }
+}
