@@ -92,6 +92,12 @@ scripts/real_sqlcmd.py
 step "fifty kills, nothing lost and nothing counted twice"
 scripts/torture.py --kills 50 --seconds 60
 
+step "nothing leaks: every privacy mode, everything that comes out"
+scripts/leak_test.py
+
+step "the feed reaches its archive, through faults and kills"
+scripts/real_feed.py
+
 step "benchmark, small: does it run"
 # The comparison needs ripgrep and mtail (`make bench` installs them) and is left out without them.
 scripts/bench.py --lines 20000 --rounds 1 --idle-secs 3 --distinct 20000

@@ -29,11 +29,13 @@ use lookups::Lookups;
 use notifying::Notifying;
 use probes::Probing;
 use process::Process;
+use pushing::Pushing;
 
 mod lookups;
 mod notifying;
 mod probes;
 mod process;
+mod pushing;
 
 use crate::sources::docker_logs::DockerSource;
 use crate::sources::reader::{self, Polled};
@@ -68,7 +70,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files, containers, probes, notifiers } =
+    let Parts { engine, files, containers, probes, notifiers, loki } =
         setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
@@ -97,6 +99,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
         probing: Probing::start(probes),
         notifying: Notifying::start(notifiers),
         process: Process::starting(),
+        pushing: Pushing::new(loki),
         asked: HashMap::new(),
         next_token: 0,
     };
@@ -129,6 +132,7 @@ struct Desk {
     probing: Probing,
     notifying: Notifying,
     process: Process,
+    pushing: Pushing,
     asked: HashMap<Token, Reply>,
     next_token: Token,
 }
@@ -194,6 +198,7 @@ impl Desk {
                     None => anyhow::bail!("the reading thread ended unexpectedly"),
                 },
                 input = self.lookups.next() => input,
+                pushed = self.pushing.next() => Input::Pushed(pushed),
                 report = self.probing.next(), if probing => match report {
                     Some(report) => Input::Probed(report),
                     None => {
@@ -219,6 +224,7 @@ impl Desk {
             Action::Answer(token, answer) => self.answer(token, answer),
             Action::Verify { client, address, bot } => self.lookups.verify(client, address, bot),
             Action::Deliver { notifier, delivery } => self.notifying.send(notifier, delivery),
+            Action::Push(batch) => self.pushing.push(batch),
             Action::Finding(finding) => self.findings[0].push(finding),
             Action::ProxySuspected { source } => warn!(
                 source,

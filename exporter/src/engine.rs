@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::batch::{Batch, Bookmark};
 use crate::event::Timestamp;
+use crate::feed::{self, Pushed};
 use crate::finding::{Finding, Found};
 use crate::incident::{Delivered, Delivery};
 use crate::metrics::own::{Own, Table};
@@ -24,6 +25,7 @@ use crate::subject::{Client, TrustedProxies};
 
 mod decisions;
 mod detection;
+mod feeds;
 mod findings;
 mod ledger;
 mod machine;
@@ -37,10 +39,12 @@ mod views;
 
 pub use detection::Setup as DetectionSetup;
 use detection::{By as ByWhom, Context, Detection};
+use feeds::Feeds;
+pub use feeds::{PushSettings, Settings as FeedSettings};
 pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
 pub use notices::Setup as NoticesSetup;
 use probes::Probes;
-pub use queries::{By, Filter, IncidentFilter, Query, Window};
+pub use queries::{By, FeedFilter, Filter, IncidentFilter, Query, Window};
 use source::Source;
 pub use source::{About, Setup as SourceSetup, Subject};
 pub use views::{ErrorView, SourceView};
@@ -62,6 +66,8 @@ pub struct Setup {
     pub privacy: Arc<Privacy>,
     /// What looks for attackers.
     pub detection: DetectionSetup,
+    /// How the feed is kept; `None`: there is none.
+    pub feed: Option<FeedSettings>,
     /// What is kept of the probes.
     pub probes: Vec<Box<dyn probes::Subject>>,
     /// Version and revision of the build.
@@ -108,6 +114,8 @@ pub enum Input {
     },
     /// What became of [`Action::Deliver`].
     Delivered(Delivered),
+    /// The last [`Action::Push`] ended.
+    Pushed(Pushed),
     /// No more input will come: save what is left.
     Stop,
 }
@@ -172,6 +180,8 @@ pub enum Action {
         /// The bot.
         bot: &'static Bot,
     },
+    /// Push entries of the feed; [`Input::Pushed`] must follow. There is never more than one under way.
+    Push(feed::Batch),
     /// Tell the operator that a source's clients hide behind a proxy.
     ProxySuspected {
         /// The source.
@@ -210,13 +220,14 @@ struct Shared {
     privacy: Arc<Privacy>,
     own: Own,
     detection: Detection,
+    feeds: Feeds,
 }
 
 impl Shared {
     /// Tells what a probe led to.
     fn tell(&mut self, now: Timestamp, probe: &'static str, found: Vec<Found>, actions: &mut Vec<Action>) {
-        let Self { proxies, privacy, own, detection } = self;
-        let mut context = Context { now, source: probe, proxies, privacy, own, actions };
+        let Self { proxies, privacy, own, detection, feeds } = self;
+        let mut context = Context { now, source: probe, proxies, privacy, own, feeds, actions };
         for found in found {
             detection.tell(&mut context, found, ByWhom::default());
         }
@@ -236,7 +247,7 @@ enum Readiness {
 impl Engine {
     /// Takes up what was saved.
     pub fn new(setup: Setup) -> Self {
-        let Setup { sources, proxies, privacy, detection, probes, build, saved, set_aside, first_writes } = setup;
+        let Setup { sources, proxies, privacy, detection, feed, probes, build, saved, set_aside, first_writes } = setup;
         let mut own = Own::new(&crate::detectors::NAMES);
         let counters = json(saved.get(OWN_SECTION));
         own.load(&counters);
@@ -251,6 +262,7 @@ impl Engine {
             sealed.for_each(|(section, parts)| *parts = parts.iter().filter_map(|part| seal.open(section, part)).collect());
         }
         let probes = Probes::new(probes, &saved, &counters);
+        let feeds = Feeds::new(feed, &privacy, &saved, &counters);
         let mut detection = Detection::new(detection, &saved, &counters);
         let sources: Vec<Source> = sources.into_iter().map(|setup| Source::new(setup, &saved)).collect();
         for source in &sources {
@@ -258,7 +270,7 @@ impl Engine {
         }
         Self {
             sources,
-            shared: Shared { proxies, privacy, own, detection },
+            shared: Shared { proxies, privacy, own, detection, feeds },
             probes,
             seal,
             build,
@@ -303,6 +315,7 @@ impl Engine {
                 }
             }
             Input::Delivered(delivered) => self.shared.detection.notices.delivered(now, &delivered),
+            Input::Pushed(pushed) => self.shared.feeds.pushed(now, pushed),
             Input::Stop => {
                 self.stopping = true;
                 self.shared.detection.notices.stop();
@@ -311,6 +324,7 @@ impl Engine {
                 }
             }
         }
+        actions.extend(self.shared.feeds.next_push(now).map(Action::Push));
         actions
     }
 
@@ -341,7 +355,8 @@ impl Engine {
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
-        let is_due = self.is_fleeting || findings.are_unsaved() || notices.are_unsaved() || now.since(self.last_commit) >= COMMIT_EVERY;
+        let is_wanted = findings.are_unsaved() || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
+        let is_due = self.is_fleeting || is_wanted || now.since(self.last_commit) >= COMMIT_EVERY;
         if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }
@@ -367,6 +382,7 @@ impl Engine {
         let answers = self.committing.take().unwrap_or_default();
         actions.extend(answers.into_iter().map(|(token, page)| Action::Answer(token, Answer::Page(page))));
         self.shared.own.commit(took, ok);
+        self.shared.feeds.committed(ok);
         if ok {
             self.first_writes.clear();
             self.shared.detection.notices.saved();
@@ -393,11 +409,13 @@ impl Engine {
     fn commit(&mut self, now: Timestamp, pages: Vec<(Token, Page)>, actions: &mut Vec<Action>) {
         let mut writes = self.first_writes.clone();
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
-        let Shared { own, detection, privacy, .. } = &mut self.shared;
+        let Shared { own, detection, privacy, feeds, .. } = &mut self.shared;
         writes.extend(detection.save(privacy));
+        writes.extend(feeds.save());
         writes.extend(self.probes.save());
         let mut counters = own.save();
         detection.save_counters(&mut counters);
+        feeds.save_counters(&mut counters);
         self.probes.save_counters(&mut counters);
         writes.extend(self.unchanged.put(OWN_SECTION.to_owned(), counters.to_string().into_bytes()));
         if let Some(seal) = &self.seal {
@@ -433,6 +451,7 @@ impl Engine {
         Own::show_tables(&tables, &mut page);
         self.shared.detection.show(now, &self.shared.privacy, &mut page);
         self.probes.show(now, &mut page);
+        self.shared.feeds.show(&mut page);
         self.shared.own.show(&mut page);
         page.gauge(&names::ENGINE_INBOX, &[], inbox as f64);
         page

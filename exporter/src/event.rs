@@ -153,6 +153,8 @@ pub struct BotMessage<'a> {
     pub direction: Direction,
     /// The customer at the other end.
     pub sender: Sender<'a>,
+    /// What was written, if the log has it; else empty. Unscrubbed.
+    pub text: &'a [u8],
 }
 
 /// Which way a message went, seen from the bot.

@@ -11,7 +11,7 @@
 //! # The rooms
 //!
 //! Pure, without I/O, clock or async: [`event`], [`batch`], [`subject`] (who it is about), [`privacy`] (the only place that sees a phone
-//! number), [`finding`], [`sample`] (what probes saw), [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
+//! number), [`finding`], [`feed`], [`sample`] (what probes saw), [`snapshot`], [`formats`], [`classify`] (what attack a request is), [`detectors`], [`policy`] (whom nothing is
 //! held against), [`metrics`], [`engine`], [`workload`] (made-up logs).
 //!
 //! The edge, where I/O lives and nothing is decided: [`config`], [`sources`], [`probes`], [`enrichers`], [`store`], [`http`], [`docker_api`],
@@ -32,6 +32,7 @@ pub mod docker_api;
 pub mod engine;
 pub mod enrichers;
 pub mod event;
+pub mod feed;
 pub mod finding;
 pub mod formats;
 pub mod http;

@@ -14,10 +14,11 @@ use sha2::Sha256;
 
 mod scrub;
 mod seal;
+mod secrets;
 
 pub use seal::Seal;
 
-use scrub::{cut_to, scrubbed, scrubbed_of};
+use scrub::{cut_to, scrubbed, scrubbed_request};
 
 /// How senders are shown, everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -194,7 +195,7 @@ impl Privacy {
     }
 
     /// Text from a log as people may see it: cut at `text_max_chars`, without control characters, and (but in mode `full`) without
-    /// what identifies: digits of long numbers, e-mail addresses, links' paths. Empty in mode `agg`.
+    /// what identifies or opens doors: digits of long numbers, e-mail addresses, links' paths, passwords. Empty in mode `agg`.
     pub fn scrub(&self, text: &[u8]) -> String {
         self.scrub_to(text, self.text_max_chars)
     }
@@ -231,10 +232,7 @@ impl Privacy {
     /// Text of a request: as [`Privacy::scrub_to`], but what is encoded stays readable, since an attack is told by it.
     pub fn scrub_request(&self, text: &[u8], max_chars: usize) -> String {
         let text = String::from_utf8_lossy(text);
-        cut_to(
-            if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_of(&text, |c| matches!(c, '@' | '_' | '-')) },
-            max_chars,
-        )
+        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_request(&text) }, max_chars)
     }
 }
 

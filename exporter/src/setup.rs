@@ -18,6 +18,7 @@ use crate::enrichers::geoip::{self, GeoIp};
 use crate::formats::{self, Format, Kind, Options};
 use crate::http;
 use crate::notifiers::Notifier;
+use crate::notifiers::loki::Loki;
 use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
@@ -29,6 +30,7 @@ use crate::sources::reader::Polled;
 use crate::sources::{self, Saved};
 use crate::subject::{Locate, TrustedProxies};
 
+mod feed;
 mod probes;
 
 /// Version and revision of this build, as in `build_info`. The revision comes from the environment of the build.
@@ -52,6 +54,8 @@ pub struct Parts {
     pub probes: Vec<Planned>,
     /// The notifiers.
     pub notifiers: Vec<Box<dyn Notifier>>,
+    /// The archive of the feed.
+    pub loki: Option<Loki>,
 }
 
 /// Builds what runs.
@@ -67,8 +71,19 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
     let probes::Probes { subjects, planned } = probes::probes(config)?;
     let notifiers = Vec::new();
-    let engine =
-        Engine::new(Setup { sources, proxies, privacy, detection, probes: subjects, build: BUILD, saved, set_aside, first_writes });
+    let setup = Setup {
+        sources,
+        proxies,
+        privacy,
+        detection,
+        feed: feed::feed(config),
+        probes: subjects,
+        build: BUILD,
+        saved,
+        set_aside,
+        first_writes,
+    };
+    let engine = Engine::new(setup);
     let (mut files, mut containers) = (Vec::<Box<dyn Polled>>::new(), Vec::new());
     for (index, source) in config.sources.iter().enumerate() {
         let (pattern, bookmarks) = engine.bookmarks(index);
@@ -83,7 +98,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
             }
         }
     }
-    Ok(Parts { files, containers, engine, probes: planned, notifiers })
+    Ok(Parts { files, containers, engine, probes: planned, notifiers, loki: feed::loki(config)? })
 }
 
 fn file(source: &config::Source, pattern: &str) -> sources::Config {

@@ -55,7 +55,9 @@ fn shown(parsed: &Parsed<'_>) -> String {
     let event = match event {
         Event::Http(request) => http(request),
         Event::BotMessage(message) => {
-            format!("{} {}", message.direction.as_str(), privacy().show(&message.sender).unwrap().escape_default())
+            let sender = privacy().show(&message.sender).unwrap();
+            let text = if message.text.is_empty() { String::new() } else { format!(" \"{}\"", message.text.escape_ascii()) };
+            format!("{} {}{text}", message.direction.as_str(), sender.escape_default())
         }
         Event::BotError(BotError { level, traceback, summary, context }) => {
             let level = level.map_or("none", ErrorLevel::as_str);

@@ -171,6 +171,7 @@ fn engine(probes: Vec<Box<dyn Subject>>) -> Engine {
         proxies: TrustedProxies::new(Vec::new()),
         privacy,
         detection: DetectionSetup { asks_crowdsec: true, notices, ..setup::detection(&config).unwrap() },
+        feed: None,
         probes,
         build: ["1.2.3", "test"],
         saved: Default::default(),

@@ -49,6 +49,7 @@ const CORE: &[&str] = &[
     "classify",
     "detectors",
     "event",
+    "feed",
     "finding",
     "formats",
     "incident",
@@ -65,6 +66,7 @@ const ROOMS: &[Room] = &[
     pure("batch", &["event"], &["serde"]),
     pure("subject", &["event"], &["ipnet", "serde"]),
     pure("finding", &["event", "subject"], &["serde"]),
+    pure("feed", &["event"], &["serde"]),
     pure("incident", &["event", "finding"], &["serde"]),
     pure("sample", &["event", "subject"], &["ipnet", "serde"]),
     pure("snapshot", &[], &["serde_json"]),
@@ -169,14 +171,14 @@ const ROOMS: &[Room] = &[
     ),
     edge(
         "notifiers",
-        &["clock", "event", "finding", "incident"],
+        &["clock", "event", "feed", "finding", "incident"],
         &["flate2", "hmac", "reqwest", "serde", "serde_json", "sha2", "thiserror", "tokio", "tracing"],
     ),
     edge("enforcers", &["clock", "event", "subject"], &["ipnet", "reqwest", "serde", "serde_json", "thiserror", "tokio", "tracing"]),
     edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
     edge(
         "http",
-        &["clock", "engine", "event", "finding", "metrics"],
+        &["clock", "engine", "event", "feed", "finding", "metrics"],
         &[
             "base64",
             "flate2",

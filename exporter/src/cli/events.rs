@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::event::{Event, Timestamp};
-use crate::privacy::Privacy;
+use crate::privacy::{Privacy, SenderMode};
 use crate::subject::TrustedProxies;
 
 /// The longest text of an error that is shown, in characters.
@@ -31,6 +31,7 @@ pub(super) fn json(at: Timestamp, event: &Event<'_>, proxies: &TrustedProxies, p
             "kind": "bot_message",
             "direction": message.direction.as_str(),
             "sender": privacy.show(&message.sender),
+            "text": (privacy.sender_mode() == SenderMode::Full).then(|| privacy.scrub(message.text)),
         }),
         Event::BotError(error) => json!({
             "kind": "bot_error",

@@ -101,6 +101,7 @@ pub(super) fn engine(config: &Config, format: &str, name: &str) -> Result<Engine
         proxies,
         privacy,
         detection,
+        feed: None,
         probes: Vec::new(),
         build: setup::BUILD,
         saved: Default::default(),

@@ -14,9 +14,11 @@ use crate::probes::{docker, host, sqlserver};
 
 mod checks;
 mod environment;
+mod feed;
 mod files;
 mod lists;
 mod load;
+mod loki;
 mod nearest;
 mod parse;
 mod probes;
@@ -32,7 +34,9 @@ mod summary;
 mod values;
 
 pub use environment::environment;
+pub use feed::Feed;
 pub use load::{load, load_or_default};
+pub use loki::Loki;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
 
@@ -64,6 +68,10 @@ pub struct Config {
     pub enrichers: Enrichers,
     /// What becomes of a finding.
     pub policy: Policy,
+    /// What happens, for people and for an archive.
+    pub feed: Feed,
+    /// Who is told.
+    pub notifiers: Notifiers,
     /// Our own log.
     pub log: Log,
 }
@@ -370,6 +378,13 @@ pub struct GeoIp {
     pub country_file: Option<PathBuf>,
     /// A database of autonomous systems in MaxMind's format; `None`: they stay unknown.
     pub asn_file: Option<PathBuf>,
+}
+
+/// Who is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Notifiers {
+    /// The archive of the feed; `None`: there is none.
+    pub loki: Option<Loki>,
 }
 
 /// What becomes of a finding.

@@ -10,7 +10,7 @@ use super::secrets::Names;
 use super::section::Section;
 use super::{
     BotErrors, BotLatency, Config, Detector, Detectors, Enrichers, Enumeration, Formats, GeoIp, Log, LogFormat, MAX_SITES, NeverBan,
-    Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
+    Notifiers, Policy, Privacy, Server, SlowAttacker, State, Suspicion, Web, sources,
 };
 use crate::detectors::enumeration::MAX_LINKS;
 use crate::detectors::udp_flood::{self, Lasting};
@@ -45,6 +45,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     let policy = root.section("policy", "What becomes of a finding.", |policy| Policy {
         never_ban: policy.section("never_ban", "Who is never held to be an attacker, besides those found out by itself.", never_ban),
     });
+    let feed = super::feed::read(root);
+    let notifiers = root.section("notifiers", "Who is told.", |notifiers| Notifiers { loki: super::loki::read(notifiers, &feed) });
     let log = root.section("log", "Hostwarden's own log, on standard error.", |log| {
         let levels = ["info", "error", "warn", "debug", "trace"].map(|level| (level, level));
         Log {
@@ -64,6 +66,8 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
         probes,
         enrichers,
         policy,
+        feed,
+        notifiers,
         log,
     }
 }

@@ -62,6 +62,7 @@ impl Config {
             let networks: Vec<String> = left_alone.networks.iter().map(ToString::to_string).collect();
             line("never", networks.join(", "));
         }
+        line("feed", self.feed_words());
         let format = match self.log.format {
             LogFormat::Text => "text",
             LogFormat::Json => "json",
@@ -88,6 +89,15 @@ impl Config {
         ];
         let on: Vec<String> = all.into_iter().filter(|(enabled, _)| *enabled).map(|(_, words)| words).collect();
         if on.is_empty() { "none".to_owned() } else { on.join(", ") }
+    }
+
+    fn feed_words(&self) -> String {
+        if !self.feed.enabled {
+            return "not kept".to_owned();
+        }
+        let texts = if self.feed.bot_text { ", with scrubbed texts of messages" } else { "" };
+        let pushed = self.notifiers.loki.as_ref().map(|loki| format!(", pushed to {}", loki.url)).unwrap_or_default();
+        format!("the last {} entries{texts}{pushed}", self.feed.max_entries)
     }
 
     fn places_words(&self) -> String {

@@ -214,7 +214,7 @@ mod tests {
         let privacy = Privacy::new(SenderMode::Hash, ClientMode::Full, b"0123456789abcdef", 160);
         let mut replies = Vec::new();
         for (secs, sender, direction) in messages {
-            let message = BotMessage { direction: *direction, sender: privacy.sender(sender.as_bytes()).unwrap() };
+            let message = BotMessage { direction: *direction, sender: privacy.sender(sender.as_bytes()).unwrap(), text: b"" };
             latency.message(Timestamp::from_secs(START + secs), &message, |micros| replies.push(micros / 1_000_000));
         }
         replies

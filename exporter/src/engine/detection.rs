@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::Action;
 use super::decisions::Decisions;
+use super::feeds::{Feeds, entries};
 use super::findings::Findings;
 use super::ledger::{Ledger, Seen};
 use super::notices::{self, Notices};
@@ -17,7 +18,10 @@ use crate::detectors::slow_attacker::{self, SlowAttacker};
 use crate::detectors::suspects::{Deed, Kind, Suspects};
 use crate::detectors::suspicion::{self, Suspicion};
 use crate::detectors::window::Place;
-use crate::event::{Attack, AttackClass, FirewallEvent, HttpRequest, PlayerChange, PlayerEvent, SshAuth, SshOutcome, Timestamp};
+use crate::event::{
+    Attack, AttackClass, FirewallAction, FirewallEvent, HttpRequest, PlayerChange, PlayerEvent, SshAuth, SshOutcome, Timestamp,
+};
+use crate::feed::Feed;
 use crate::finding::{About, Found, Severity};
 use crate::incident::Player;
 use crate::metrics::Page;
@@ -107,6 +111,7 @@ pub(super) struct Context<'e> {
     pub(super) proxies: &'e TrustedProxies,
     pub(super) privacy: &'e Privacy,
     pub(super) own: &'e mut Own,
+    pub(super) feeds: &'e mut Feeds,
     pub(super) actions: &'e mut Vec<Action>,
 }
 
@@ -224,6 +229,12 @@ impl Detection {
         let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
         let seen = Seen { source: context.source, site: http.site_name(request.host), client, deeds, country };
         self.ledger.add(at, &seen, request, attack, is_new);
+        let Seen { site, .. } = seen;
+        let Context { privacy, source, feeds, .. } = context;
+        feeds.add(Feed::Web, at, source, || {
+            let from = entries::From { client: &shown(client, privacy), country: &String::from_utf8_lossy(&country) };
+            entries::attack(privacy, from, site, request, attack)
+        });
     }
 
     /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.
@@ -270,6 +281,10 @@ impl Detection {
     pub(super) fn ssh(&mut self, at: Timestamp, context: &mut Context<'_>, auth: &SshAuth<'_>, found: Vec<Found>) {
         let by = By { agent: b"", address: auth.client };
         let client = Client::parse(auth.client);
+        if matches!(auth.outcome, SshOutcome::Accepted | SshOutcome::Failed | SshOutcome::InvalidUser) && auth.attempts > 0 {
+            let Context { privacy, source, feeds, .. } = context;
+            feeds.add(Feed::Ssh, at, source, || self.with_place(auth.client, privacy, |from| entries::login(privacy, from, auth)));
+        }
         if let (SshOutcome::Failed | SshOutcome::InvalidUser, Some(client), 1..) = (auth.outcome, client, auth.attempts) {
             self.attacks.country(self.locate.locate(client.address()).code());
             self.hold(at, context, client, Deed { kind: Kind::SshFailure, what: hash(&[auth.user]), times: auth.attempts }, by);
@@ -294,6 +309,10 @@ impl Detection {
         found: Vec<Found>,
     ) {
         let by = By { agent: b"", address: packet.client };
+        if packet.action == FirewallAction::Block && packet.inbound {
+            let Context { privacy, source, feeds, .. } = context;
+            feeds.add(Feed::Firewall, at, source, || self.with_place(packet.client, privacy, |from| entries::packet(from, packet)));
+        }
         if is_scan && let Some(client) = Client::parse(packet.client) {
             self.hold(at, context, client, Deed { kind: Kind::PortScan, what: 0, times: 1 }, by);
         }
@@ -303,7 +322,9 @@ impl Detection {
     }
 
     /// Players are left alone, and people hear who came and left.
-    pub(super) fn player(&mut self, at: Timestamp, context: &Context<'_>, event: &PlayerEvent<'_>, player: Option<Player>) {
+    pub(super) fn player(&mut self, at: Timestamp, context: &mut Context<'_>, event: &PlayerEvent<'_>, player: Option<Player>) {
+        let Context { privacy, source, feeds, .. } = context;
+        feeds.add(Feed::Players, at, source, || entries::player(privacy, self.locate_text(event.client).country_or_unknown(), event));
         if let Some(client) = Client::parse(event.client) {
             self.never_ban.note_player(client, at);
         }
@@ -326,6 +347,12 @@ impl Detection {
             Subject::Players(players) => players.recent().for_each(|(client, at)| self.never_ban.note_player(client, at)),
             _ => {}
         }
+    }
+
+    /// What is said of somebody, with the address as people may see it and its country.
+    fn with_place<T>(&self, address: &[u8], privacy: &Privacy, say: impl FnOnce(entries::From<'_>) -> T) -> T {
+        let client = Client::parse(address).map_or_else(|| privacy.show_client(address), |client| shown(client, privacy));
+        say(entries::From { client: &client, country: self.locate_text(address).country_or_unknown() })
     }
 
     /// Where an address is that a log names.

@@ -6,8 +6,10 @@ use std::collections::VecDeque;
 use serde_json::json;
 
 use super::Action;
+use super::detection::Context;
+use super::feeds::entries;
+use crate::feed::Feed;
 use crate::finding::Finding;
-use crate::metrics::own::Own;
 use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
 /// Findings that are kept for people.
@@ -35,16 +37,17 @@ impl Findings {
     }
 
     /// Makes a finding known. Its number is given here.
-    pub(super) fn add(&mut self, finding: Finding, own: &mut Own, actions: &mut Vec<Action>) {
+    pub(super) fn add(&mut self, finding: Finding, context: &mut Context<'_>) {
         self.last_id += 1;
         let finding = Finding { id: self.last_id, ..finding };
-        own.finding(&finding.detector, finding.severity);
+        context.own.finding(&finding.detector, finding.severity);
+        context.feeds.add(Feed::Incident, finding.at, &finding.source, || entries::finding(&finding));
         if self.recent.len() == MAX_FINDINGS {
             self.recent.pop_front();
         }
         self.recent.push_back(finding.clone());
         self.unsaved = (self.unsaved + 1).min(MAX_FINDINGS);
-        actions.push(Action::Finding(finding));
+        context.actions.push(Action::Finding(finding));
     }
 
     /// The most recent ones, newest first: logs that are read one after another may tell of the same hour.

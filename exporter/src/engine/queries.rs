@@ -4,12 +4,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::detection::Detection;
-use super::ledger::{Entry, What};
+use super::ledger::{self, What};
 use super::telling::shown;
 use super::{Engine, Shared};
 use crate::detectors::suspects::{Kind, Suspect};
 use crate::detectors::suspicion::explained;
 use crate::event::{AttackClass, Timestamp};
+use crate::feed::{Entry, Feed};
 use crate::incident::Incident;
 use crate::privacy::Privacy;
 use crate::subject::Client;
@@ -40,6 +41,8 @@ pub enum Query {
     Incidents(Window, IncidentFilter),
     /// One incident, by its number.
     Incident(u64),
+    /// What happened, newest first.
+    Feed(Window, FeedFilter),
     /// How the probes stand.
     Probes,
     /// The containers, by name.
@@ -85,6 +88,17 @@ pub struct IncidentFilter {
     pub open: Option<bool>,
     /// Text, in any case, that stands in who it is about, in what was found or in what that rests on.
     pub text: Option<String>,
+}
+
+/// Which entries of the feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FeedFilter {
+    /// Of this feed only.
+    pub feed: Option<Feed>,
+    /// Those whose text or facts hold this, whatever the case of its letters.
+    pub holds: Option<String>,
+    /// Those with a higher number.
+    pub after: u64,
 }
 
 /// What attacks are summed up by.
@@ -133,6 +147,14 @@ impl IncidentFilter {
     }
 }
 
+impl FeedFilter {
+    /// `holds` in lower case.
+    fn lets_pass(entry: &Entry, holds: &str) -> bool {
+        let is_in = |text: &str| text.to_lowercase().contains(holds);
+        holds.is_empty() || is_in(&entry.text) || is_in(&entry.source) || entry.fields.iter().any(|(_, value)| is_in(value))
+    }
+}
+
 impl Engine {
     /// The answer; `None` if there is nothing of that name.
     pub fn query(&mut self, now: Timestamp, query: &Query) -> Option<Value> {
@@ -175,6 +197,15 @@ impl Engine {
                 window.page("incidents", incidents.filter(|incident| filter.lets_pass(incident)), |incident| incident)
             }
             Query::Incident(id) => json!(detection.notices.incidents().get(*id)?),
+            Query::Feed(window, filter) => {
+                let feeds = &self.shared.feeds;
+                let holds = filter.holds.as_deref().unwrap_or_default().to_lowercase();
+                let entries = feeds.newest(filter.after, filter.feed).filter(|entry| FeedFilter::lets_pass(entry, &holds));
+                let mut answer = window.page("feed", entries, happened);
+                answer["last"] = feeds.last_id().into();
+                answer["push"] = json!(feeds.push_state());
+                answer
+            }
             Query::Probes => self.probes.view(),
             Query::Containers(window) => window.page("containers", self.probes.view_of("docker").into_iter(), |container| container),
             Query::Forgive(_) => return None,
@@ -246,7 +277,7 @@ fn clients_of(detection: &Detection, privacy: &Privacy, by: By, key: &str) -> Ve
     ranked(counts)
 }
 
-fn ranked_by_count(detection: &Detection, key: impl Fn(&super::ledger::Top) -> Option<String>) -> Vec<Value> {
+fn ranked_by_count(detection: &Detection, key: impl Fn(&ledger::Top) -> Option<String>) -> Vec<Value> {
     let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     for top in detection.ledger.tops().filter(|top| top.what == What::Path) {
         if let Some(key) = key(top) {
@@ -320,18 +351,25 @@ fn is_named(client: Client, id: &str, privacy: &Privacy) -> bool {
     address(id) == Some(client) || shown(client, privacy) == id
 }
 
-fn sample(sample: &super::ledger::Sample, privacy: &Privacy) -> Value {
+fn sample(sample: &ledger::Sample, privacy: &Privacy) -> Value {
     json!({
         "at": time(sample.at), "class": sample.class.as_str(), "why": sample.why, "meaning": sample.meaning, "method": sample.method.shown(privacy),
         "path": sample.path.shown(privacy), "status": sample.status, "user_agent": sample.user_agent.shown(privacy),
     })
 }
 
-fn attack(entry: &Entry, privacy: &Privacy) -> Value {
+fn attack(entry: &ledger::Entry, privacy: &Privacy) -> Value {
     json!({
         "at": time(entry.at), "source": entry.source, "site": entry.site, "client": shown(entry.client, privacy), "country": entry.country,
         "class": entry.class.as_str(), "why": entry.why, "meaning": entry.meaning, "method": entry.method, "path": entry.path,
         "status": entry.status, "user_agent": entry.user_agent,
+    })
+}
+
+fn happened(entry: &Entry) -> Value {
+    let facts: serde_json::Map<_, _> = entry.fields.iter().map(|(name, value)| (name.to_string(), json!(value))).collect();
+    json!({
+        "id": entry.id, "at": entry.at.to_rfc3339(), "feed": entry.feed.as_str(), "source": entry.source, "text": entry.text, "fields": facts,
     })
 }
 

@@ -2,9 +2,11 @@
 
 use super::CLOCK_AHEAD;
 use super::detection::{Context, Detection};
+use super::feeds::entries;
 use super::source::Subject;
 use crate::detectors::bot_errors::{self, RecentError};
 use crate::event::{BotError, Event, Timestamp};
+use crate::feed::Feed;
 use crate::finding::{Finding, Severity};
 use crate::formats::{Parsed, Sink};
 use crate::metrics::sources;
@@ -52,9 +54,16 @@ impl Recorder<'_> {
             }
             (Event::BotMessage(message), Subject::Bot(bot)) => {
                 bot.metrics.message(message.direction);
+                let mut waited = None;
                 if let Some(latency) = &mut bot.latency {
-                    latency.message(at, message, |micros| bot.metrics.reply(at, micros));
+                    latency.message(at, message, |micros| {
+                        bot.metrics.reply(at, micros);
+                        waited = waited.max(Some(micros));
+                    });
                 }
+                let Context { privacy, source, feeds, .. } = &mut self.context;
+                let shows_text = feeds.shows_bot_text();
+                feeds.add(Feed::Bot, at, source, || entries::message(privacy, shows_text, message, waited));
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
             (Event::Ssh(auth), Subject::Ssh(ssh)) => {
@@ -71,7 +80,7 @@ impl Recorder<'_> {
             (Event::WebError(error), Subject::WebErrors(errors)) => errors.observe(error.kind),
             (Event::Player(player), Subject::Players(players)) => {
                 let news = players.observe(at, player);
-                self.detection.player(at, &self.context, player, news);
+                self.detection.player(at, &mut self.context, player, news);
             }
             // A format gives events of its own kind only; another kind has nowhere to be counted.
             _ => {}
@@ -86,6 +95,8 @@ impl Recorder<'_> {
             Some(level) => level.as_str(),
             None => "error",
         };
+        let Context { privacy, source, feeds, .. } = &mut self.context;
+        feeds.add(Feed::Bot, at, source, || entries::bot_error(privacy, kind, error.summary));
         bot.errors.keep(RecentError {
             at,
             kind: kind.to_owned(),

@@ -210,8 +210,8 @@ impl Source {
         shared: &'e mut Shared,
         actions: &'e mut Vec<Action>,
     ) -> (&'e mut dyn Format, Recorder<'e>) {
-        let Shared { proxies, privacy, own, detection } = shared;
-        let context = Context { now, source: &self.name, proxies, privacy, own, actions };
+        let Shared { proxies, privacy, own, detection, feeds } = shared;
+        let context = Context { now, source: &self.name, proxies, privacy, own, feeds, actions };
         let (counters, subject) = (&mut self.counters, &mut self.subject);
         (&mut *self.format, Recorder { context, counters, subject, detection, sampled: false })
     }

@@ -5,7 +5,7 @@ use super::detection::{By, Context, Detection};
 use crate::detectors::slow_attacker;
 use crate::finding::{About, Finding, Found};
 use crate::privacy::{ClientMode, Privacy};
-use crate::subject::Client;
+use crate::subject::{Client, Network};
 
 /// The longest fact of a finding, in characters.
 const EVIDENCE_CHARS: usize = 300;
@@ -22,7 +22,7 @@ impl Detection {
         }
         let (about, address) = match &found.about {
             About::Client(client) => (shown(*client, context.privacy), Some(client.address())),
-            About::Network(network) => (network.to_string(), Some(network.address())),
+            About::Network(network) => (shown_network(*network, context.privacy), Some(network.address())),
             About::Thing(thing) => (context.privacy.show_thing(thing, THING_CHARS), None),
             About::Port(port) => (format!("Service {} (UDP port {})", port.service, port.port), None),
         };
@@ -52,7 +52,7 @@ impl Detection {
     /// Counts and keeps a finding, and puts it to its incident.
     pub(super) fn add(&mut self, context: &mut Context<'_>, finding: Finding, strikes: u32) {
         self.notices.found(context.now, &finding, strikes);
-        self.findings.add(finding, context.own, context.actions);
+        self.findings.add(finding, context);
     }
 
     /// How often the client of a finding has been put on the watchlist, this time included.
@@ -95,6 +95,14 @@ impl Detection {
         }
         let listed: Vec<String> = shown.iter().take(MAX_CLAIMS).map(|(name, packets)| format!("{name} {packets}")).collect();
         (!listed.is_empty()).then(|| format!("claimed sources, which can be forged, and their packets: {}", listed.join(", ")))
+    }
+}
+
+/// A network as people may see it.
+fn shown_network(network: Network, privacy: &Privacy) -> String {
+    match privacy.client_mode() {
+        ClientMode::Full | ClientMode::Prefix => network.to_string(),
+        ClientMode::Hash => privacy.show_client(network.to_string().as_bytes()),
     }
 }
 

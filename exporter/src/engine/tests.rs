@@ -24,6 +24,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
         proxies: TrustedProxies::default(),
         privacy,
         detection: detection(),
+        feed: Some(FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None }),
         probes: Vec::new(),
         build: ["0", "0"],
         saved,

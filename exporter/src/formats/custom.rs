@@ -64,6 +64,8 @@ struct Bot {
 struct Phrase {
     pattern: Regex,
     sender: usize,
+    /// 0: there is no such group.
+    text: usize,
 }
 
 enum Continuation {
@@ -198,12 +200,13 @@ impl Bot {
         let phrases = [(&self.incoming, Direction::Incoming), (&self.outgoing, Direction::Outgoing)];
         let found = phrases.into_iter().find_map(|(phrase, direction)| {
             let phrase = phrase.as_ref()?;
-            let sender = phrase.pattern.captures(header.message)?.get(phrase.sender)?;
-            Some((direction, sender.as_bytes()))
+            let groups = phrase.pattern.captures(header.message)?;
+            let text = groups.get(phrase.text).filter(|_| phrase.text > 0).map_or(&b""[..], |text| text.as_bytes());
+            Some((direction, groups.get(phrase.sender)?.as_bytes(), text))
         });
-        let Some((direction, sender)) = found else { return Parsed::Skip };
+        let Some((direction, sender, text)) = found else { return Parsed::Skip };
         match self.privacy.sender(sender) {
-            Some(sender) => Parsed::Event(Stamped { at: header.at, event: Event::BotMessage(BotMessage { direction, sender }) }),
+            Some(sender) => Parsed::Event(Stamped { at: header.at, event: Event::BotMessage(BotMessage { direction, sender, text }) }),
             None => Parsed::Malformed("no_sender"),
         }
     }

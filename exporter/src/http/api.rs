@@ -1,7 +1,8 @@
 //! The read API's paths and parameters: from text to a question of the engine.
 
-use crate::engine::{By, Filter, IncidentFilter, Query, Window};
+use crate::engine::{By, FeedFilter, Filter, IncidentFilter, Query, Window};
 use crate::event::AttackClass;
+use crate::feed::Feed;
 use crate::finding::Severity;
 
 const PREFIX: &str = "/api/v1/";
@@ -17,6 +18,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
         "clients" | "watchlist" | "findings" | "containers" => &["limit", "offset"],
         "attacks" => &["limit", "offset", "class", "site", "source", "country", "client", "by"],
         "incidents" => &["limit", "offset", "kind", "severity", "client", "state", "q"],
+        "feed" => &["limit", "offset", "feed", "q", "after"],
         "probes" => &[],
         _ if path.strip_prefix("incidents/").is_some_and(|id| id.parse::<u64>().is_ok()) => &[],
         _ if path.strip_prefix("clients/").is_some_and(|id| !id.is_empty()) => &[],
@@ -29,6 +31,7 @@ pub(super) fn query(path: &str, parameters: Option<&str>) -> Option<Result<Query
             "watchlist" => Query::Watchlist(window),
             "findings" => Query::Findings(window),
             "incidents" => Query::Incidents(window, parameters.incidents()?),
+            "feed" => Query::Feed(window, parameters.feed()?),
             "probes" => Query::Probes,
             "containers" => Query::Containers(window),
             "attacks" => match parameters.get("by").as_deref() {
@@ -73,6 +76,15 @@ impl Parameters {
 
     fn window(&self) -> Result<Window, String> {
         Ok(Window { offset: self.number("offset")?.unwrap_or(0), limit: self.number("limit")? })
+    }
+
+    fn feed(&self) -> Result<FeedFilter, String> {
+        let named = |name: String| {
+            let feed = Feed::ALL.into_iter().find(|feed| feed.as_str() == name);
+            feed.ok_or_else(|| format!("feed is one of {}", Feed::ALL.map(Feed::as_str).join(", ")))
+        };
+        let feed = self.get("feed").map(named).transpose()?;
+        Ok(FeedFilter { feed, holds: self.get("q"), after: self.number("after")?.unwrap_or(0) as u64 })
     }
 
     fn filter(&self) -> Result<Filter, String> {
@@ -130,6 +142,11 @@ mod tests {
                     },
                 ),
             ),
+            (
+                "/api/v1/feed",
+                "feed=web&q=%2e%65nv&after=7",
+                Query::Feed(window(0, None), FeedFilter { feed: Some(Feed::Web), holds: Some(".env".into()), after: 7 }),
+            ),
             ("/api/v1/attacks", "by=site", Query::AttacksBy(By::Site)),
             (
                 "/api/v1/attacks",
@@ -153,6 +170,7 @@ mod tests {
             ("/api/v1/clients/x", "a", "no parameters are known here"),
             ("/api/v1/incidents", "state=on", "state is open or closed"),
             ("/api/v1/incidents", "severity=high", "severity is one of info, warning, critical"),
+            ("/api/v1/feed", "feed=nginx", "feed is one of bot, web, ssh, firewall, players, incident"),
             ("/api/v1/attacks", "by=ip", "by is site, class or country"),
             (
                 "/api/v1/attacks",

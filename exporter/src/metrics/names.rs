@@ -230,6 +230,9 @@ metrics! {
     OUTBOX_LENGTH = gauge("hostwarden_outbox_length", &["notifier"], "What waits to be told.");
     OUTBOX_OLDEST = gauge("hostwarden_outbox_oldest_timestamp_seconds", &["notifier"],
         "Since when the oldest of what waits has been waiting; absent if nothing does.");
+    FEED_ENTRIES = counter("hostwarden_feed_entries_total", &["feed"], "Entries that the feed took: messages, attacks, logins, packets, players, findings.");
+    FEED_DROPPED = counter("hostwarden_feed_dropped_total", &["feed"],
+        "Entries that were left out of the feed because too many came at once; they are counted everywhere else.");
 
     TRACKED = gauge("hostwarden_tracked", &["table"], "Entries in a bounded table.");
     TRACKED_LIMIT = gauge("hostwarden_tracked_limit", &["table"], "The most entries that a bounded table takes.");

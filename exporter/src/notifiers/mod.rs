@@ -1,11 +1,14 @@
 //! How people hear of incidents: each notifier knows one way to send a message, and how that way wants to be treated. What is told, to
-//! whom, and how often, the engine decides; here nothing is kept but the manners of the other side (limits, back-off).
+//! whom, and how often, the engine decides; here nothing is kept but the manners of the other side (limits, back-off). [`loki`] is an archive
+//! of the whole feed, not a way to send messages, and stands for itself.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use crate::incident::{Delivery, Outcome};
+
+pub mod loki;
 
 /// What became of a delivery, and how long the other side wants to be left alone then.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,13 +1,21 @@
 //! Takes out of texts what may identify a person or open a door.
 
+use super::secrets::{without_links, without_secrets};
+
 /// Takes out of `text` what may identify a person or open a door: words with `@`, runs of five or more digits (also when cut up by
-/// blanks, dots or dashes, as phone numbers are), and words of sixteen or more characters that hold a digit (tokens, ids).
+/// blanks, dots or dashes, as phone numbers are), words of sixteen or more characters that hold a digit (tokens, ids), what is called
+/// like a secret, and the paths of links.
 pub(super) fn scrubbed(text: &str) -> String {
-    scrubbed_of(text, |c| matches!(c, '@' | '_' | '-' | '.' | '+' | '%' | '='))
+    scrubbed_of(&without_links(&without_secrets(text), true), |c| matches!(c, '@' | '_' | '-' | '.' | '+' | '%' | '='))
 }
 
-/// As [`scrubbed`], with what joins letters and digits to words.
-pub(super) fn scrubbed_of(text: &str, joins: impl Fn(char) -> bool) -> String {
+/// As [`scrubbed`], for texts of a request: what is encoded and where links lead stays readable.
+pub(super) fn scrubbed_request(text: &str) -> String {
+    scrubbed_of(&without_links(&without_secrets(text), false), |c| matches!(c, '@' | '_' | '-'))
+}
+
+/// With what joins letters and digits to words.
+fn scrubbed_of(text: &str, joins: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
     let flush = |word: &mut String, out: &mut String| {

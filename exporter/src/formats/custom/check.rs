@@ -93,9 +93,9 @@ fn phrase(key: &str, text: &str, problems: &mut Vec<String>) -> Option<Phrase> {
         return None;
     }
     let pattern = pattern(key, text, problems)?;
-    check_groups(key, &pattern, &["sender"], &["sender"], problems);
-    let sender = number(&pattern, "sender");
-    Some(Phrase { pattern, sender })
+    check_groups(key, &pattern, &["sender", "text"], &["sender"], problems);
+    let (sender, text) = (number(&pattern, "sender"), number(&pattern, "text"));
+    Some(Phrase { pattern, sender, text })
 }
 
 fn check_groups(key: &str, pattern: &Regex, known: &[&str], required: &[&str], problems: &mut Vec<String>) {

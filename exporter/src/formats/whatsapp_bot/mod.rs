@@ -15,6 +15,7 @@ use crate::event::{BotMessage, Direction, Event, Stamped, Timestamp};
 use crate::privacy::{Privacy, Senders};
 
 mod header;
+mod text;
 
 /// The words that a message's record begins with; the sender follows.
 const PHRASES: [(&[u8], Direction); 24] = [
@@ -71,7 +72,7 @@ impl Format for WhatsappBot {
             return;
         }
         let found = message(head.message).or_else(|| message(head.behind_name));
-        sink.take(line, found.map_or(Parsed::Skip, |(direction, sender)| told(&mut self.senders, head.at, direction, sender)));
+        sink.take(line, found.map_or(Parsed::Skip, |(direction, message)| told(&mut self.senders, head.at, direction, &message)));
     }
 
     fn flush(&mut self, sink: &mut dyn Sink) {
@@ -92,25 +93,31 @@ impl Format for WhatsappBot {
 }
 
 /// A message's event, if its sender is somebody.
-fn told<'a>(senders: &mut Senders, at: Timestamp, direction: Direction, sender: &'a [u8]) -> Parsed<'a> {
-    match senders.sender(sender) {
-        Some(sender) => Parsed::Event(Stamped { at, event: Event::BotMessage(BotMessage { direction, sender }) }),
+fn told<'a>(senders: &mut Senders, at: Timestamp, direction: Direction, message: &Message<'a>) -> Parsed<'a> {
+    match senders.sender(message.sender) {
+        Some(sender) => Parsed::Event(Stamped { at, event: Event::BotMessage(BotMessage { direction, sender, text: message.text }) }),
         None => Parsed::Malformed("no_sender"),
     }
 }
 
+/// A message as it stands in a record.
+struct Message<'a> {
+    sender: &'a [u8],
+    text: &'a [u8],
+}
+
 /// Which way a message went and whose it is, if `text` begins with words that tell of one.
-fn message(text: &[u8]) -> Option<(Direction, &[u8])> {
+fn message(text: &[u8]) -> Option<(Direction, Message<'_>)> {
     let first = text.first()?.to_ascii_lowercase();
     PHRASES.iter().filter(|(phrase, _)| phrase.first() == Some(&first)).find_map(|(phrase, direction)| {
         let (words, rest) = text.split_at_checked(phrase.len())?;
-        words.eq_ignore_ascii_case(phrase).then(|| sender(rest)).flatten().map(|sender| (*direction, sender))
+        words.eq_ignore_ascii_case(phrase).then(|| told_of(rest)).flatten().map(|message| (*direction, message))
     })
 }
 
-/// The sender that `text` begins with: `whatsapp:…`, or what looks like a telephone number. Anything else (`message from queue`) is
-/// no customer.
-fn sender(text: &[u8]) -> Option<&[u8]> {
+/// The message whose sender `text` begins with: `whatsapp:…`, or what looks like a telephone number. Anything else (`message from queue`)
+/// is no customer.
+fn told_of(text: &[u8]) -> Option<Message<'_>> {
     let text = match text {
         [b' ' | b':' | b'=', rest @ ..] => rest.trim_ascii_start(),
         _ => return None,
@@ -120,11 +127,14 @@ fn sender(text: &[u8]) -> Option<&[u8]> {
     let number = scheme.map_or(text, |(_, number)| number.trim_ascii_start());
     let ends = |byte: &u8| matches!(byte, b' ' | b'\t' | b',' | b';' | b'"' | b'\'' | b')' | b']' | b'|' | b'<');
     let length = number.iter().position(ends).unwrap_or(number.len());
-    let number = number[..length].trim_ascii_end();
+    let (number, behind) = number.split_at_checked(length)?;
+    let number = number.trim_ascii_end();
+    let is_text = number.ends_with(b":");
     let number = number.strip_suffix(b":").or_else(|| number.strip_suffix(b".")).unwrap_or(number);
     let digits = number.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_number = digits >= MIN_NUMBER_DIGITS && number.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b'+' | b'-' | b'.'));
-    (scheme.is_some() || is_number).then_some(number)
+    let is_customer = scheme.is_some() || is_number;
+    is_customer.then(|| Message { sender: number, text: if is_text { behind.trim_ascii() } else { text::written(behind) } })
 }
 
 #[cfg(test)]
