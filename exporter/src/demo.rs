@@ -1,10 +1,13 @@
-//! Writes the made-up logs to files in a folder, as the programs of a machine would, and rotates them so that they stay small.
+//! Writes the made-up logs to files in a folder, as the programs of a machine would, and rotates them so that they stay small; `probes`
+//! looks at the made-up rest of that machine.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::workload::Lines;
+
+pub mod probes;
 
 /// A log is renamed to `….1` when it has grown to this.
 const ROTATE_AT_BYTES: u64 = 16 << 20;

@@ -69,7 +69,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     let sources = config.sources.iter().map(|source| self::source(config, source, &privacy)).collect::<Result<_, _>>();
     let sources = sources.map_err(anyhow::Error::msg)?;
     let proxies = TrustedProxies::new(config.web.trusted_proxies.clone());
-    let probes::Probes { subjects, planned } = probes::probes(config)?;
+    let probes::Probes { subjects, planned, .. } = probes::probes(config)?;
     let notifiers = Vec::new();
     let setup = Setup {
         sources,

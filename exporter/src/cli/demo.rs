@@ -8,10 +8,13 @@ use anyhow::Context;
 use tracing::{error, info};
 
 use super::{Failure, random_salt};
-use crate::config::{Config, Input, Secret, Source, Start};
+use crate::config::{Config, Input, Probes, Secret, Source, Start};
 use crate::demo::LogFiles;
+use crate::detectors::udp_flood;
 use crate::event::Timestamp;
+use crate::probes::sqlserver;
 use crate::setup;
+use crate::workload::surroundings::{DATABASE, Surroundings, UDP_SERVICES};
 use crate::workload::{Lines, Workload};
 use crate::{app, clock, logging};
 
@@ -19,6 +22,8 @@ use crate::{app, clock, logging};
 const PAST: Duration = Duration::from_secs(3600);
 /// How often lines are written.
 const STEP: Duration = Duration::from_millis(250);
+/// How often probes look.
+const LOOK_SECS: u64 = 5;
 /// Steps of the past.
 const PAST_STEP: Duration = Duration::from_secs(30);
 
@@ -57,6 +62,7 @@ pub(super) fn run(arguments: Arguments, configured: impl FnOnce() -> Result<Conf
     let mut files = LogFiles::create(folder.path()).with_context(|| format!("write to {}", folder.path().display()))?;
     let now = clock::now();
     let begin = Timestamp::from_micros(now.micros() - i64::try_from(PAST.as_micros()).unwrap_or(0));
+    look_around(&mut config.probes, begin);
     let mut workload = Workload::new(arguments.seed, arguments.rate, begin);
     let mut at = begin;
     while at < now {
@@ -88,6 +94,34 @@ fn token(path: &Path) -> Result<Secret, Failure> {
         return Err(Failure::Usage(format!("--bearer-token-file {}: a token has at least 16 characters", path.display())));
     }
     Ok(Secret::new(token.to_owned()))
+}
+
+/// Switches all probes on, to look at a machine that was started then and does not exist.
+fn look_around(probes: &mut Probes, booted: Timestamp) {
+    probes.made_up = Some(Surroundings::new(booted));
+    let looked_at = [
+        (&mut probes.docker.enabled, &mut probes.docker.interval_secs),
+        (&mut probes.host.enabled, &mut probes.host.interval_secs),
+        (&mut probes.sqlserver.enabled, &mut probes.sqlserver.interval_secs),
+        (&mut probes.udp_ports.enabled, &mut probes.udp_ports.interval_secs),
+        (&mut probes.crowdsec.enabled, &mut probes.crowdsec.interval_secs),
+        (&mut probes.integrity.enabled, &mut probes.integrity.interval_secs),
+    ];
+    for (enabled, interval_secs) in looked_at {
+        (*enabled, *interval_secs) = (true, LOOK_SECS);
+    }
+    probes.sqlserver.config.instances = vec![sqlserver::Instance {
+        name: DATABASE.to_owned(),
+        host: "localhost".to_owned(),
+        port: 1433,
+        user: String::new(),
+        password: sqlserver::Password::new(""),
+        encrypt: true,
+        trust_certificate: false,
+        exec_container: None,
+    }];
+    probes.udp_ports.config.services =
+        UDP_SERVICES.map(|(name, port)| udp_flood::Service { name: name.to_owned(), port, thresholds: [2_000, 500_000, 500] }).to_vec();
 }
 
 /// What a user of such a machine would have configured.

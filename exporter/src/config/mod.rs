@@ -11,6 +11,7 @@ use crate::detectors::{containers, players, port_scan, ssh_brute_force, udp_floo
 use crate::formats::{custom, nginx_json};
 use crate::privacy::{ClientMode, SenderMode};
 use crate::probes::{docker, host, sqlserver};
+use crate::workload::surroundings::Surroundings;
 
 mod checks;
 mod environment;
@@ -300,6 +301,8 @@ pub struct Probes {
     pub host: Probe<host::Config>,
     /// Instances of SQL Server.
     pub sqlserver: Probe<sqlserver::Config>,
+    /// What all of them see instead of this machine: the demo's, which no file can ask for.
+    pub made_up: Option<Surroundings>,
 }
 
 /// Watches files for changes.

@@ -27,6 +27,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Probes {
             crowdsec: crowdsec(probes),
             integrity: integrity(probes),
             docker,
+            made_up: None,
         }
     })
 }

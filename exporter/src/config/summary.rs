@@ -72,7 +72,7 @@ impl Config {
     }
 
     fn probes_words(&self) -> String {
-        let super::Probes { docker, host, sqlserver, udp_ports, crowdsec, integrity } = &self.probes;
+        let super::Probes { docker, host, sqlserver, udp_ports, crowdsec, integrity, made_up: _ } = &self.probes;
         let instances: Vec<&str> = sqlserver.config.instances.iter().map(|instance| instance.name.as_str()).collect();
         let ports: Vec<String> = udp_ports.config.services.iter().map(|service| format!("{} {}", service.name, service.port)).collect();
         let files = match integrity.config.paths.len() {

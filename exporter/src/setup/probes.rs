@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::config::{self, Config, Probe as Settings};
+use crate::demo::probes::MadeUp;
 use crate::engine::probes::{self as subjects, Subject};
 use crate::probes::crowdsec::{self, CrowdSec};
 use crate::probes::docker::Docker;
@@ -11,6 +12,7 @@ use crate::probes::integrity::{self, Integrity};
 use crate::probes::sqlserver::SqlServer;
 use crate::probes::udp_ports::{self, UdpPorts};
 use crate::probes::{Planned, Probe, host};
+use crate::workload::surroundings::Surroundings;
 
 /// What runs.
 #[derive(Default)]
@@ -19,6 +21,7 @@ pub(super) struct Probes {
     pub(super) subjects: Vec<Box<dyn Subject>>,
     /// Who looks, and when.
     pub(super) planned: Vec<Planned>,
+    made_up: Option<Surroundings>,
 }
 
 /// All that are switched on.
@@ -27,7 +30,7 @@ pub(super) struct Probes {
 ///
 /// Why one cannot be built.
 pub(super) fn probes(config: &Config) -> anyhow::Result<Probes> {
-    let mut all = Probes::default();
+    let mut all = Probes { made_up: config.probes.made_up, ..Probes::default() };
     let settings = &config.probes;
     all.add(&settings.docker, |docker| {
         let probe = Docker::new(docker, Duration::from_secs(settings.docker.timeout_secs));
@@ -75,7 +78,10 @@ impl Probes {
         if !settings.enabled {
             return Ok(());
         }
-        let (probe, subject) = build(&settings.config)?;
+        let (mut probe, subject) = build(&settings.config)?;
+        if let Some(machine) = self.made_up {
+            probe = Box::new(MadeUp::instead_of(probe.name(), machine));
+        }
         let (interval, timeout) = (Duration::from_secs(settings.interval_secs), Duration::from_secs(settings.timeout_secs));
         self.planned.push(Planned { probe, interval, timeout });
         self.subjects.push(subject);

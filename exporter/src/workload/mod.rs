@@ -12,6 +12,7 @@ pub mod machine;
 mod probes;
 mod random;
 mod stamps;
+pub mod surroundings;
 pub mod web;
 
 pub use bot::Bot;

@@ -66,8 +66,9 @@ fn every_query_parses_and_asks_for_what_there_is() {
 
 #[test]
 fn edges_of_histograms_are_written_as_they_are_stored() {
+    let edges = Regex::new("\\ble=\"([^\"]*)\"").unwrap();
     for (what, query) in queries() {
-        for edge in Regex::new("\\ble=\"([^\"]*)\"").unwrap().captures_iter(&query) {
+        for edge in edges.captures_iter(&query) {
             assert!(edge[1].contains('.'), "{what}: Prometheus 3 stores le=\"{}.0\"", &edge[1]);
             assert!(
                 hostwarden::metrics::histogram::REPLY_EDGES.iter().any(|micros| format!("{:?}", *micros as f64 / 1e6) == edge[1]),

@@ -200,7 +200,7 @@ fn sql_server() -> Row {
                 NO_SQL,
             ))
             .series(gauge!(SQLSERVER_STAGE_DURATION).now().max_by(&["exported_instance", "stage"]), "{{exported_instance}} {{stage}}"),
-            graph(("Failures", unit::COUNT, "Polls that failed, by why. docs/probes.md says what each reason means.", NO_SQL))
+            graph(("Failures", unit::COUNT, "Polls that failed, by why. docs/probes.md says what each reason means.", "No poll failed in this time: good, or no instance is configured"))
                 .series(counter!(SQLSERVER_FAILURES).increase(STEP).sum_by(&["exported_instance", "reason"]).above(0.0), "{{exported_instance}} {{reason}}")
                 .as_bars(),
             table(

@@ -97,7 +97,7 @@ fn classes() -> Row {
                 "Attacks by class",
                 unit::PER_MIN,
                 "Attacks per minute. Scanner and config_probe are the background of the internet; rce_attempt, webshell or sql_injection that get 2xx answers are worth a look under /api/v1/attacks.",
-                "No web log is read",
+                "No attacks in this time, or no web log is read",
             ))
             .ask(strong().rate().sum_by(&["class"]).times(60.0).above(0.0), "class")
             .stacked()
@@ -234,7 +234,7 @@ fn doors() -> Row {
                 "Firewall",
                 unit::PER_MIN,
                 "Packets that the firewall logged, per minute; it logs at a limited rate, so there were at least so many.",
-                "The firewall's log is not read",
+                "Nothing was logged in this time, or the firewall's log is not read",
             ))
             .series(counter!(FIREWALL_EVENTS).rate().sum_by(&["action", "protocol"]).times(60.0).above(0.0), "{{action}} {{protocol}}"),
             graph(("Port scans", unit::COUNT, "Port scans in the firewall's log: many ports, one client. The incidents name them.", "The firewall's log is not read"))

@@ -219,14 +219,14 @@ fn noise() -> Row {
                 "Methods",
                 unit::REQUESTS_PER_SEC,
                 "Requests by method. Much of CONNECT, TRACE or other is noise.",
-                "No web log is read",
+                "No requests in this time, or no web log is read",
             ))
             .ask(requests().rate().sum_by(&["method"]).above(0.0), "method"),
             graph((
                 "All answers by status",
                 unit::REQUESTS_PER_SEC,
                 "Answers by class of status, noise included: attackers make the 4xx.",
-                "No web log is read",
+                "No requests in this time, or no web log is read",
             ))
             .ask(requests().rate().sum_by(&["code"]).above(0.0), "code")
             .stacked(),
