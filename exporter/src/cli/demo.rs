@@ -41,9 +41,13 @@ pub(super) struct Arguments {
     /// A file with the token that callers must show, as server.bearer_token_file.
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
+    /// Tell whom [notifiers] of the configuration name, too; otherwise nobody hears of it.
+    #[arg(long)]
+    notify: bool,
 }
 
-pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+/// `configured` is asked only if somebody is to be told.
+pub(super) fn run(arguments: Arguments, configured: impl FnOnce() -> Result<Config, Failure>) -> Result<(), Failure> {
     if !arguments.listen.ip().is_loopback() && arguments.bearer_token_file.is_none() {
         return Err(Failure::Usage(format!("--listen {}: beyond loopback --bearer-token-file is required", arguments.listen)));
     }
@@ -51,6 +55,9 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let folder = tempfile::Builder::new().prefix("hostwarden-demo-").tempdir().context("make a temporary folder")?;
     let mut config = config(arguments.listen, folder.path())?;
     config.server.bearer_token = token;
+    if arguments.notify {
+        config.notifiers = configured()?.notifiers;
+    }
     logging::start(&config.log);
     let mut files = LogFiles::create(folder.path()).with_context(|| format!("write to {}", folder.path().display()))?;
     let now = clock::now();

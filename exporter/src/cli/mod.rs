@@ -117,7 +117,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command.unwrap_or(Command::Run) {
         Command::Run => config().and_then(run::run),
         Command::CheckConfig => config().and_then(check_config::run),
-        Command::Demo(arguments) => demo::run(arguments),
+        Command::Demo(arguments) => demo::run(arguments, config),
         Command::Replay(arguments) => config().and_then(|config| replay::run(config, &arguments)),
         Command::Explain(arguments) => config().and_then(|config| explain::run(config, &arguments)),
         Command::Why { client } => config().and_then(|config| api::why(&config, &client)),
