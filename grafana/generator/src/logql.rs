@@ -49,7 +49,7 @@ impl Lines {
     /// Lines say no such thing.
     pub fn exactly(self, name: &str, variable: &str) -> Self {
         check(name);
-        Self(format!("{} | {name}=`${{{variable}}}`", self.0))
+        Self(format!("{} | {name}=`${{{variable}:raw}}`", self.0))
     }
 
     /// Those whose metadata fits a regular expression.

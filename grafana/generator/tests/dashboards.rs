@@ -125,6 +125,20 @@ fn links_lead_to_what_there_is() {
     }
 }
 
+#[test]
+fn alerts_name_dashboards_that_there_are() {
+    let uids: BTreeSet<_> = dashboards::all().iter().map(|dashboard| dashboard.uid).collect();
+    let named = regex::Regex::new(r"(?m)^\s*dashboard: *(\S+)$").unwrap();
+    // No rules, no alerts: then there is nothing to name one.
+    for entry in fs::read_dir(folder().join("../../prometheus/rules")).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        for found in named.captures_iter(&text) {
+            assert!(uids.contains(&found[1]), "{}: no dashboard {}", path.display(), &found[1]);
+        }
+    }
+}
+
 /// All links of a dashboard's panels: of values, of columns, of panels.
 fn links(dashboard: &Dashboard) -> Vec<(String, Link)> {
     let mut all = Vec::new();
