@@ -7,7 +7,7 @@ A telephone number in several spellings, what a customer wrote, passwords (in UR
 address, a token, the key by which a game knows a player, addresses of clients, and the program's own secrets are written into every kind
 of log, in each way to show senders (full, hash, anon, agg) times each way to show clients (full, prefix, hash). Then everything that
 comes out is searched: metrics in both formats, every path of the API, the page, standard output and error at level debug, every byte of
-the state directory, what is pushed to Loki, and what `explain` and `replay` print. None of it may hold what its mode forbids; and what
+the state directory, what is pushed to Loki, sent to Discord and to a webhook, and what `explain` and `replay` print. None of it may hold what its mode forbids; and what
 the mode allows must show somewhere, so that the search is known to find.
 
 Everything lives in a temporary folder (--keep leaves it) and on loopback; exit code 0 if nothing leaked.
@@ -15,11 +15,13 @@ Everything lives in a temporary folder (--keep leaves it) and on loopback; exit 
 
 import argparse
 import http.client
+import http.server
 import json
 import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from datetime import datetime, timezone
 from pathlib import Path
@@ -30,6 +32,8 @@ from fake_loki import FakeLoki
 SALT = "9c41e07bb35d82f6a1904e6d7fc8235b"
 TOKEN = "canary-8d1f60b7c2e94a53-of-the-api"
 LOKI_PASSWORD = "CanaryOfTheArchive"
+DISCORD = "CanaryTokenOfTheWebhook"
+SIGNING = "canary-that-signs-bodies"
 CD_KEY = "c0ffee00deadbeefc0ffee00deadbeef"
 NUMBER = "600987123"
 WORDS = "zanahoria canaria"
@@ -110,11 +114,40 @@ def logs():
 
 def forbidden(senders, clients):
     """What may not show: a word for it, and the bytes."""
-    secrets = [("the salt", SALT), ("the API's token", TOKEN), ("the archive's password", LOKI_PASSWORD), ("a player's key", CD_KEY)]
+    secrets = [("the salt", SALT), ("the API's token", TOKEN), ("the archive's password", LOKI_PASSWORD), ("the webhook's token", DISCORD)]
+    secrets += [("what signs bodies", SIGNING), ("a player's key", CD_KEY)]
     people = [("a message", WORDS), ("a password", PASSWORD), ("an e-mail address", PERSON), ("a token", BEARER), ("a link", LINK)]
     addresses = {"full": [], "prefix": [CLIENT, PLAYER], "hash": [CLIENT, PLAYER, NETWORK]}[clients]
     hidden = secrets + (people if senders != "full" else []) + [("an address", address) for address in addresses]
     return [(what, text.encode()) for what, text in hidden], senders != "full"
+
+
+class Receiver:
+    """Takes messages, as Discord and as a webhook."""
+
+    def __init__(self):
+        self.bodies = {"discord": b"", "webhook": b""}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(handler):
+                body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+                self.bodies["webhook" if handler.path == "/hook" else "discord"] += body
+                handler.send_response(200)
+                handler.end_headers()
+                handler.wfile.write(b'{"id": "1"}')
+
+            do_POST = do_PATCH = do_GET = answer
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
 
 
 class Search:
@@ -148,12 +181,14 @@ def ask(exporter, path, accept=TEXT):
         connection.close()
 
 
-def config(folder, senders, clients, port):
+def config(folder, senders, clients, port, told):
     sources = "".join(f'[[sources]]\nname = "{name}"\nfile = "{folder}/{name}.log"\nformat = "{form}"\nstart = "beginning"\n' for name, form in FORMATS.items())
     return (
         f'bearer_token_file = "{folder}/token"\n[privacy]\nsenders = "{senders}"\nclients = "{clients}"\nsalt_file = "{folder}/salt"\n'
         f'[log]\nlevel = "debug"\n[web]\nsites = ["shop.example"]\n[feed]\nmax_per_second = 1000\n'
-        f'[notifiers.loki]\nurl = "http://127.0.0.1:{port}"\nuser = "hostwarden"\npassword_file = "{folder}/archive"\ninterval_secs = 1\n{sources}'
+        f'[notifiers.loki]\nurl = "http://127.0.0.1:{port}"\nuser = "hostwarden"\npassword_file = "{folder}/archive"\ninterval_secs = 1\n'
+        f'[notifiers.discord]\nwebhook_url_file = "{folder}/discord"\n[notifiers.webhook]\nurl = "http://127.0.0.1:{told}/hook"\n'
+        f'secret_file = "{folder}/signing"\n{sources}'
     )
 
 
@@ -170,14 +205,14 @@ def state(folder):
 def run(folder, senders, clients, running):
     """Tries one mode; gives what was searched."""
     search = Search(senders, clients)
-    for name, text in [("salt", SALT), ("token", TOKEN), ("archive", LOKI_PASSWORD)]:
+    for name, text in [("salt", SALT), ("token", TOKEN), ("archive", LOKI_PASSWORD), ("signing", SIGNING)]:
         (folder / name).write_text(text)
     for name, lines in logs().items():
         (folder / f"{name}.log").write_text("\n".join(lines) + "\n")
-    # Who takes what is told: further notifiers send to receivers of their own, whose bytes are searched below, too.
-    loki = FakeLoki()
+    loki, told = FakeLoki(), Receiver()
+    (folder / "discord").write_text(f"http://127.0.0.1:{told.port}/api/webhooks/1/{DISCORD}")
     exporter = Exporter(folder, "")
-    exporter.config.write_text(front_of(config(folder, senders, clients, loki.port), folder, exporter.port))
+    exporter.config.write_text(front_of(config(folder, senders, clients, loki.port, told.port), folder, exporter.port))
     running.append(exporter)
     exporter.start()
     deadline = time.monotonic() + 30
@@ -190,7 +225,7 @@ def run(folder, senders, clients, running):
             search.look("the state while a record is open", state(folder))
         status, body = ask(exporter, "/api/v1/feed?limit=1")
         feed = json.loads(body) if status == 200 else {}
-        if feed.get("total", 0) > 60 and feed["push"]["waiting"] == 0 and b'kind="critical"} 1' in page:
+        if feed.get("total", 0) > 60 and feed["push"]["waiting"] == 0 and all(told.bodies.values()) and b'kind="critical"} 1' in page:
             break
         time.sleep(0.2)
     else:
@@ -211,6 +246,9 @@ def run(folder, senders, clients, running):
     loki.close()
     # How the password is shown to the archive is no leak.
     search.look("what was pushed", loki.raw)
+    told.close()
+    for name, body in told.bodies.items():
+        search.look(f"what was sent to {name}", body)
     search.look("standard output and error", (folder / "exporter.log").read_bytes())
     environment = {"PATH": "/usr/bin:/bin", "TZ": "UTC"}
     for name, form in FORMATS.items():
@@ -233,7 +271,7 @@ def expect_shown(search, senders, clients):
         wanted += [("the state, running", WORDS), ("the state, running", NUMBER)] if clients == "full" else []
     if clients == "full":
         wanted += [(feed, CLIENT), (pushed, CLIENT), ("metrics", CLIENT), ("/api/v1/findings?limit=500", CLIENT), ("the state, running", CLIENT)]
-        wanted += [("standard output and error", CLIENT)]
+        wanted += [("standard output and error", CLIENT), ("what was sent to webhook", CLIENT)]
     if clients == "prefix":
         wanted += [(feed, NETWORK), (pushed, NETWORK), ("metrics", NETWORK)]
     if missing := [f"{where} does not show {text}" for where, text in wanted if (where, text) not in search.seen]:
@@ -254,7 +292,7 @@ def main():
             leaks += search.leaks
         if leaks:
             sys.exit("FAILED:\n" + "\n".join(leaks))
-        print(f"  nothing leaked in {len(MODES)} modes, from {len(PATHS) + 7 + 4 * len(FORMATS)} places each")
+        print(f"  nothing leaked in {len(MODES)} modes, from {len(PATHS) + 9 + 4 * len(FORMATS)} places each")
     finally:
         for exporter in running:
             exporter.stop()

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::event::{Timestamp, rfc3339_or_null};
 use crate::feed::{Batch, Entry, Feed, Field, Pushed};
-use crate::metrics::{Page, names};
+use crate::metrics::{Page, names, notifications};
 use crate::privacy::Privacy;
 use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
@@ -24,6 +24,8 @@ use rates::{Bucket, Rate};
 const SECTION: &str = "clients/feed";
 /// Counters of the feed, in the engine's own section.
 const OWN: &str = "feed";
+/// The archive's name among those who are told, in labels.
+const LOKI: &str = "loki";
 /// A feed may have as many entries at once as in so many seconds.
 const BURST_SECS: u64 = 10;
 /// Blocked packets are the noise of the internet: a sample of them will do.
@@ -200,6 +202,11 @@ impl Feeds {
         for (feed, [kept, dropped]) in Feed::ALL.iter().zip(self.counts) {
             page.counter(&names::FEED_ENTRIES, &[feed.as_str()], kept);
             page.counter(&names::FEED_DROPPED, &[feed.as_str()], dropped);
+        }
+        if let Some(PushState { counts, waiting, oldest }) = self.push_state() {
+            // No entry is told together with another.
+            let outcomes = [counts.sent, 0, counts.retried, counts.dropped];
+            notifications::show(LOKI, &notifications::Now { outcomes, waiting, oldest }, page);
         }
     }
 
