@@ -3,10 +3,8 @@
 //!
 //! [`dashboards`] says what is shown, one file each, in the words of [`panels`] (how a question is answered), [`promql`] and [`logql`] (what
 //! is asked) and [`links`] (where a number leads). [`frame`] is what all of them share: variables, annotations, links. [`model`] is the JSON
-//! that Grafana reads (Classic model, schema version 42). [`foreign`] are the metrics of others, [`coming`] those that the exporter is about
-//! to have.
+//! that Grafana reads (Classic model, schema version 42). [`foreign`] are the metrics of others.
 
-pub mod coming;
 pub mod dashboards;
 pub mod foreign;
 pub mod frame;

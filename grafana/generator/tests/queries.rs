@@ -7,13 +7,13 @@ use std::fs;
 use std::path::Path;
 
 use hostwarden::metrics::names::{self, Kind, Metric};
-use hostwarden_dashboards::{coming, dashboards, foreign};
+use hostwarden_dashboards::{dashboards, foreign};
 use promql_parser::parser::{self, Expr, VectorSelector};
 use regex::Regex;
 
 /// All metrics that may be named.
 fn known() -> impl Iterator<Item = &'static Metric> {
-    names::ALL.iter().chain(names::PROCESS).chain(coming::ALL).chain(foreign::ALL).copied()
+    names::ALL.iter().chain(names::PROCESS).chain(foreign::ALL).copied()
 }
 
 /// What Prometheus calls the series of a metric.
@@ -115,7 +115,7 @@ fn files(folder: &str) -> Vec<(String, String)> {
 #[test]
 fn every_metric_named_exists_and_every_metric_is_used() {
     let word = Regex::new(r"[a-z0-9_:]*\bhostwarden_[a-z0-9_:]+").unwrap();
-    let there: BTreeSet<String> = names::ALL.iter().chain(coming::ALL).flat_map(|metric| series(metric)).collect();
+    let there: BTreeSet<String> = names::ALL.iter().flat_map(|metric| series(metric)).collect();
     let mut used = BTreeSet::new();
     for folder in ["grafana/dashboards", "grafana/provisioning", "prometheus"] {
         for (path, text) in files(folder) {
@@ -128,7 +128,7 @@ fn every_metric_named_exists_and_every_metric_is_used() {
         }
     }
     assert!(!files("grafana/dashboards").is_empty());
-    for metric in names::ALL.iter().chain(coming::ALL) {
+    for metric in names::ALL.iter() {
         let is_used = series(metric).iter().any(|series| used.contains(series));
         let reason = FOR_PEOPLE.iter().find(|(name, _)| *name == metric.name);
         assert!(is_used || reason.is_some(), "{} is on no panel and in no rule", metric.name);

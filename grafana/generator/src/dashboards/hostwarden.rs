@@ -8,7 +8,7 @@ use crate::links::uid;
 use crate::model::Dashboard;
 use crate::panels::{Row, bars, graph, row, stat, table, unit};
 use crate::promql::{RANGE, STEP};
-use crate::{coming, counter, foreign, gauge, histogram};
+use crate::{counter, foreign, gauge, histogram};
 
 const NOT_SCRAPED: &str = "The exporter is not scraped: see Prometheus' page of targets";
 const NO_PROBES: &str = "No probe is on";
@@ -79,7 +79,7 @@ fn now() -> Row {
             .decimals(0),
             stat(
                 ("Messages waiting", unit::COUNT, "Messages to people that wait to be sent. More than a few for long: is the webhook's address right, can it be reached?", NO_NOTIFIERS),
-                gauge!(coming::OUTBOX_LENGTH).now().sum(),
+                gauge!(OUTBOX_LENGTH).now().sum(),
             )
             .says(&[(0, "None", "green")])
             .steps(10.0, 100.0),
@@ -194,15 +194,15 @@ fn telling() -> Row {
                 "Messages by what became of them. Retried: the other side was away or asked to wait; dropped: it will never take them, see the exporter's log.",
                 NO_NOTIFIERS,
             ))
-            .series(counter!(coming::NOTIFICATIONS).increase(STEP).sum_by(&["notifier", "outcome"]), "{{notifier}} {{outcome}}")
+            .series(counter!(NOTIFICATIONS).increase(STEP).sum_by(&["notifier", "outcome"]), "{{notifier}} {{outcome}}")
             .as_bars(),
             graph(("Outbox", unit::COUNT, "Messages that wait, kept on disk. They are sent as soon as the other side takes them.", NO_NOTIFIERS))
-                .ask(gauge!(coming::OUTBOX_LENGTH).now().sum_by(&["notifier"]), "notifier"),
+                .ask(gauge!(OUTBOX_LENGTH).now().sum_by(&["notifier"]), "notifier"),
             graph(("Oldest message", unit::SECONDS, "How long the oldest message has waited. Minutes: the other side is away, or refuses.", "Nothing waits: good, or no notifier is configured"))
-                .ask(gauge!(coming::OUTBOX_OLDEST).now().age().max_by(&["notifier"]), "notifier"),
+                .ask(gauge!(OUTBOX_OLDEST).now().age().max_by(&["notifier"]), "notifier"),
             graph(("Feed", unit::PER_MIN, "Lines of the feed per minute, and those dropped because there were too many.", "The feed is off"))
-                .series(counter!(coming::FEED_ENTRIES).rate().sum_by(&["feed"]).times(60.0), "{{feed}}")
-                .series(counter!(coming::FEED_DROPPED).rate().sum_by(&["feed"]).times(60.0).above(0.0), "{{feed}} dropped"),
+                .series(counter!(FEED_ENTRIES).rate().sum_by(&["feed"]).times(60.0), "{{feed}}")
+                .series(counter!(FEED_DROPPED).rate().sum_by(&["feed"]).times(60.0).above(0.0), "{{feed}} dropped"),
         ],
     )
 }

@@ -7,7 +7,7 @@ use crate::links::{self, uid};
 use crate::model::Dashboard;
 use crate::panels::{Draft, Row, graph, logs, row, stat, table, unit};
 use crate::promql::{RANGE, STEP};
-use crate::{coming, counter, foreign, gauge, histogram, logql};
+use crate::{counter, foreign, gauge, histogram, logql};
 
 pub(super) fn dashboard() -> Dashboard {
     framed(
@@ -284,7 +284,7 @@ fn happened() -> Row {
                     "Incidents that are not over, by severity, and findings of this time. Critical ones first.",
                     "No incident is open",
                 ),
-                vec![gauge!(coming::INCIDENTS_OPEN).now().sum_by(&["severity"]), counter!(FINDINGS).increase(RANGE).sum_by(&["severity"])],
+                vec![gauge!(INCIDENTS_OPEN).now().sum_by(&["severity"]), counter!(FINDINGS).increase(RANGE).sum_by(&["severity"])],
                 &[("severity", "Severity"), ("Value #A", "Open incidents"), ("Value #B", "Findings")],
             )
             .wide(8)
