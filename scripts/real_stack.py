@@ -9,11 +9,11 @@ made of Debian's packages (scripts/stack_engine.py). Then: required values that 
 name; all services become healthy; Prometheus scrapes the exporter with the token, and without it is refused; secrets are files of mode
 400, each only with its reader; lines that are appended to a log show in Prometheus, through rotation, a restart and a kill of the
 exporter, a cut network and a restart of Docker, each counted once; an alert travels from a rule through Alertmanager to a receiver that
-stands in for Discord, and an attack in a log from the exporter itself; UDP packets are counted in the profile `game`; the demo fills Prometheus and looks at nothing of the machine;
-`down --volumes` leaves nothing behind.
+stands in for Discord, and an attack in a log from the exporter itself; UDP packets are counted in the profile `game`; the demo fills
+Prometheus and looks at nothing of the machine; `down --volumes` leaves nothing behind.
 
 Needs root, docker.io, docker-compose, debootstrap, busybox-static, Debian's prometheus, prometheus-alertmanager and
-prometheus-node-exporter. Takes about four minutes; exit code 0 if all holds.
+prometheus-node-exporter. Takes about five minutes; exit code 0 if all holds.
 """
 
 import argparse
