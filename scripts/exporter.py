@@ -6,6 +6,7 @@ Every process started here is ended here, by its own id.
 import http.client
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,6 +32,14 @@ def binary(name="hostwarden", variable="HOSTWARDEN_BIN"):
     if not built:
         sys.exit(f"{name} is not built: run `cargo build --release --bin hostwarden --example generate_logs`, or set {variable}")
     return str(max(built, key=lambda path: path.stat().st_mtime))
+
+
+def take_away(folder, keep):
+    """Removes a trial's temporary folder, or says where it is if it is to be kept."""
+    if keep:
+        print(f"left in {folder}")
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def free_port():

@@ -17,7 +17,6 @@ import argparse
 import http.client
 import http.server
 import json
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from exporter import OPENMETRICS, TEXT, Exporter, binary
+from exporter import OPENMETRICS, TEXT, Exporter, binary, take_away
 from fake_loki import FakeLoki
 
 SALT = "9c41e07bb35d82f6a1904e6d7fc8235b"
@@ -296,10 +295,7 @@ def main():
     finally:
         for exporter in running:
             exporter.stop()
-        if arguments.keep:
-            print(f"left in {top}")
-        else:
-            shutil.rmtree(top, ignore_errors=True)
+        take_away(top, arguments.keep)
 
 
 if __name__ == "__main__":

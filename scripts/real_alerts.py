@@ -24,7 +24,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from exporter import ROOT, Exporter, free_port
+from exporter import ROOT, Exporter, free_port, take_away
 from real_nginx import Started, program, wait_until_ready
 
 TOKEN = "a-token-of-this-trial-alone"
@@ -299,10 +299,7 @@ def main():
         trial(folder, started)
     finally:
         started.end()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
     print("PASSED")
 
 

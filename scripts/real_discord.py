@@ -21,7 +21,6 @@ import collections
 import json
 import random
 import re
-import shutil
 import sys
 import tempfile
 import threading
@@ -30,7 +29,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import fake_discord
-from exporter import Exporter, key
+from exporter import Exporter, key, take_away
 from fake_discord import FakeDiscord, Plan
 
 CONFIG = """
@@ -200,10 +199,7 @@ def main():
     try:
         trial(arguments, folder)
     finally:
-        if arguments.keep:
-            print(f"left: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

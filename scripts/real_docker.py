@@ -34,7 +34,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 
-from exporter import ROOT, Exporter, free_port, is_counting, key
+from exporter import ROOT, Exporter, is_counting, key, take_away
 
 BEGUN = time.monotonic()
 INTERVAL = 5
@@ -536,10 +536,7 @@ def main():
     finally:
         for end in reversed(ending):
             end()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
     print("PASSED")
 
 

@@ -15,7 +15,6 @@ Needs dockerd (docker.io) and busybox-static, and root. Exit code 0 if all holds
 import argparse
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exporter import Exporter, key
+from exporter import Exporter, key, take_away
 
 CONFIG = """
 [privacy]
@@ -288,10 +287,7 @@ def main():
     try:
         try_all(arguments, folder)
     finally:
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

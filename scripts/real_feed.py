@@ -15,7 +15,6 @@ Everything lives in a temporary folder (--keep leaves it) and on loopback. The s
 import argparse
 import json
 import random
-import shutil
 import sys
 import tempfile
 import threading
@@ -23,7 +22,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from exporter import Exporter, key
+from exporter import Exporter, key, take_away
 from fake_loki import FakeLoki
 
 CONFIG = """
@@ -176,10 +175,7 @@ def main():
     finally:
         for exporter in running:
             exporter.stop()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -12,14 +12,13 @@ Needs nothing but Python, and util-linux for the second half. Everything is ende
 
 import argparse
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from exporter import Exporter, binary, key
+from exporter import Exporter, binary, key, take_away
 
 CONFIG = """
 [probes.host]
@@ -180,10 +179,7 @@ def main():
         trial(folder, root)
     finally:
         root.rmdir()
-        if arguments.keep:
-            print(f"kept: {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ Needs systemd-journal-remote, and root (for the tmpfs). Exit code 0 if all holds
 import argparse
 import os
 import random
-import shutil
 import struct
 import subprocess
 import sys
@@ -21,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from exporter import Exporter, key
+from exporter import Exporter, key, take_away
 
 REMOTE = "/lib/systemd/systemd-journal-remote"
 
@@ -198,10 +197,7 @@ def main():
     try:
         try_all(arguments, folder)
     finally:
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

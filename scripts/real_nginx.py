@@ -33,7 +33,7 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from exporter import TEXT, Exporter, free_port, key
+from exporter import TEXT, Exporter, free_port, key, take_away
 
 NGINX = """
 {user}
@@ -351,10 +351,7 @@ def main():
         trial(arguments, folder, started)
     finally:
         started.end()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
     print("PASSED")
 
 

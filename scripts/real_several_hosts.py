@@ -23,7 +23,7 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from exporter import ROOT, Exporter, free_port
+from exporter import ROOT, Exporter, free_port, take_away
 
 TOKEN = "4a1f0c5be2d34795a6c8e9f00b1d2c3e"
 LINE = '203.0.113.7 - - [{}] "GET /page/{} HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64)"\n'
@@ -173,10 +173,7 @@ def main():
     finally:
         for end in reversed(ending):
             end()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
     print("PASSED")
 
 

@@ -35,7 +35,7 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from exporter import ROOT, binary
+from exporter import ROOT, binary, take_away
 from stack_engine import Engine, enter_own_network, fail, program
 
 BEGUN = time.monotonic()
@@ -370,10 +370,7 @@ def main():
     finally:
         for end in reversed(ending):
             end()
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
     print("PASSED")
 
 

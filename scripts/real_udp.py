@@ -19,15 +19,13 @@ import json
 import os
 import random
 import shutil
-import socket
-import struct
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from exporter import Exporter, binary, key
+from exporter import Exporter, key
 
 # Of the host's program, and of the container's as the host publishes it and as it is inside.
 HOST, PUBLISHED, INSIDE = 27015, 27016, 9000

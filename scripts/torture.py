@@ -28,7 +28,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 
-from exporter import OPENMETRICS, TEXT, Exporter, is_counting, key
+from exporter import OPENMETRICS, TEXT, Exporter, is_counting, key, take_away
 
 REQUEST_EDGES = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
 REPLY_EDGES = [0.25, 0.5, 1, 2, 3, 5, 8, 13, 20, 30, 60]
@@ -422,10 +422,7 @@ def main():
     try:
         torture(arguments, folder)
     finally:
-        if arguments.keep:
-            print(f"left in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+        take_away(folder, arguments.keep)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ const ROOMS: &[Room] = &[
     edge("store", &["clock", "event", "snapshot"], &["flate2", "rusqlite", "rustix", "serde", "serde_json", "thiserror", "tracing"]),
     edge(
         "http",
-        &["clock", "engine", "event", "feed", "finding", "metrics"],
+        &["clock", "engine", "event", "feed", "finding", "incident", "metrics"],
         &[
             "base64",
             "flate2",

@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     /// A file with the token that callers must show, as server.bearer_token_file.
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
-    /// Tell whom [notifiers] of the configuration name, too; otherwise nobody hears of it.
+    /// Tell those whom `[notifiers]` of the configuration names, too; otherwise nobody hears of it.
     #[arg(long)]
     notify: bool,
 }

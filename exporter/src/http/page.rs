@@ -11,11 +11,14 @@ use serde_json::Value;
 
 use crate::engine::{ErrorView, SourceView};
 use crate::event::Timestamp;
+use crate::incident::PLAYERS;
 use words::{Bytes, Count, Escaped, When};
 
 mod words;
 
 const STYLE: &str = include_str!("page.css");
+/// Incidents on the page.
+const INCIDENTS: usize = 10;
 
 /// Nothing but this page's own style, named by its hash.
 pub(super) fn content_security_policy() -> String {
@@ -27,9 +30,9 @@ pub(super) fn content_security_policy() -> String {
 pub(super) struct Contents {
     pub(super) sources: Vec<SourceView>,
     pub(super) errors: Vec<ErrorView>,
-    /// The API's answers: lists `clients`, `findings` and `probes`.
+    /// The API's answers: lists `clients`, `incidents` and `probes`.
     pub(super) clients: Value,
-    pub(super) findings: Value,
+    pub(super) incidents: Value,
     pub(super) probes: Value,
 }
 
@@ -42,7 +45,7 @@ pub(super) fn render(contents: &Contents, now: Timestamp) -> String {
 }
 
 fn write(out: &mut String, contents: &Contents, now: Timestamp) -> fmt::Result {
-    let Contents { sources, errors, clients, findings, probes } = contents;
+    let Contents { sources, errors, clients, incidents, probes } = contents;
     write!(
         out,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -54,7 +57,7 @@ fn write(out: &mut String, contents: &Contents, now: Timestamp) -> fmt::Result {
         verdict(sources),
         failing(probes),
     )?;
-    write_findings(out, findings, now)?;
+    write_incidents(out, incidents, now)?;
     write_clients(out, clients)?;
     write_errors(out, errors, now)?;
     out.push_str("<h2 id=\"sources\">Sources <a href=\"/api/v1/sources\">JSON</a></h2>\n");
@@ -105,14 +108,15 @@ fn write_probes(out: &mut String, probes: &Value, now: Timestamp) -> fmt::Result
     Ok(())
 }
 
-fn write_findings(out: &mut String, findings: &Value, now: Timestamp) -> fmt::Result {
-    out.push_str("<h2>Recent findings <a href=\"/api/v1/findings\">JSON</a></h2>\n");
-    let findings = list(findings, "findings");
-    if findings.is_empty() {
+fn write_incidents(out: &mut String, incidents: &Value, now: Timestamp) -> fmt::Result {
+    out.push_str("<h2>Incidents <a href=\"/api/v1/incidents\">JSON</a> <a href=\"/api/v1/feed\">feed</a></h2>\n");
+    // Who comes to play is no incident to those who look whether they are fine.
+    let mut shown = list(incidents, "incidents").iter().filter(|incident| text(incident, "kind") != PLAYERS).take(INCIDENTS).peekable();
+    if shown.peek().is_none() {
         out.push_str("<p class=\"dim\">None so far.</p>\n");
     }
-    for finding in findings {
-        let severity = text(finding, "severity");
+    for incident in shown {
+        let severity = text(incident, "severity");
         let class = match severity {
             "info" => "dim",
             "warning" => "wait",
@@ -120,13 +124,17 @@ fn write_findings(out: &mut String, findings: &Value, now: Timestamp) -> fmt::Re
         };
         write!(
             out,
-            "<details><summary><span class=\"{class}\">{}</span> <span class=\"dim\">{} · {}</span><br><b>{}</b></summary><pre>",
+            "<details><summary><span class=\"{class}\">{}</span> <span class=\"dim\">{} · {} · {}</span><br><b>{}</b></summary><pre>",
             Escaped(severity),
-            Escaped(text(finding, "detector")),
-            When(instant(finding, "at"), now),
-            Escaped(text(finding, "summary")),
+            Escaped(text(incident, "kind")),
+            if incident["closed"].is_null() { "goes on" } else { "over" },
+            When(instant(incident, "last"), now),
+            Escaped(text(incident, "summary")),
         )?;
-        for fact in list(finding, "evidence") {
+        if let Some(findings @ 2..) = incident["findings"].as_u64() {
+            writeln!(out, "{findings} findings, the first {}", When(instant(incident, "opened"), now))?;
+        }
+        for fact in list(incident, "evidence") {
             writeln!(out, "{}", Escaped(fact.as_str().unwrap_or_default()))?;
         }
         out.push_str("</pre></details>\n");
@@ -235,7 +243,7 @@ mod tests {
 
     fn render(sources: &[SourceView], now: Timestamp) -> String {
         let contents =
-            Contents { sources: sources.to_vec(), errors: Vec::new(), clients: Value::Null, findings: Value::Null, probes: Value::Null };
+            Contents { sources: sources.to_vec(), errors: Vec::new(), clients: Value::Null, incidents: Value::Null, probes: Value::Null };
         super::render(&contents, now)
     }
 
@@ -245,13 +253,26 @@ mod tests {
         let text = || nasty.to_owned();
         let sources = [SourceView { format: text(), problem: Some(text()), ..source(nasty) }];
         let errors = [ErrorView { source: text(), kind: text(), summary: text(), context: text(), at: Timestamp::default() }];
-        let findings =
-            json!({ "findings": [{ "severity": nasty, "detector": nasty, "at": nasty, "summary": nasty, "evidence": [nasty] }] });
+        let incidents =
+            json!({ "incidents": [{ "severity": nasty, "kind": nasty, "last": nasty, "summary": nasty, "evidence": [nasty] }] });
         let clients = json!({ "clients": [{ "client": nasty, "country": nasty, "kinds": { nasty: 1 } }] });
         let probes = json!({ "probes": [{ "probe": nasty, "success": false, "problem": nasty, "last_success": nasty }] });
-        let page = super::render(&Contents { sources: sources.into(), errors: errors.into(), clients, findings, probes }, NOW);
+        let page = super::render(&Contents { sources: sources.into(), errors: errors.into(), clients, incidents, probes }, NOW);
         assert!(!page.contains("<script") && !page.contains('\0'));
         assert_eq!(page.matches("&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&quot;&amp;amp;\u{fffd}").count(), 17);
+    }
+
+    #[test]
+    fn incidents_are_shown_and_players_are_not() {
+        let incident = |kind: &str, findings: u64| {
+            json!({ "severity": "warning", "kind": kind, "closed": null, "summary": format!("{kind} {findings}."), "findings": findings,
+                "opened": "2026-08-21T09:00:00Z", "last": "2026-08-21T09:30:00Z" })
+        };
+        let incidents = json!({ "incidents": [incident("players", 1), incident("port_scan", 3)] });
+        let contents = Contents { sources: Vec::new(), errors: Vec::new(), clients: Value::Null, incidents, probes: Value::Null };
+        let page = super::render(&contents, NOW);
+        assert!(!page.contains("players 1.") && page.contains("port_scan 3.") && page.contains("goes on"), "{page}");
+        assert!(page.contains("3 findings, the first <time datetime=\"2026-08-21T09:00:00Z\">"), "{page}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::auth::Token;
 use super::{Ask, Counts, Handle, api, count, negotiate, page};
 use crate::clock;
-use crate::engine::{Query, Window};
+use crate::engine::{IncidentFilter, Query, Window};
 
 /// A response's body: one piece.
 pub(super) type Body = Full<Bytes>;
@@ -21,8 +21,10 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 const HTML: &str = "text/html; charset=utf-8";
 
-/// Clients and findings on the page.
+/// Clients on the page.
 const ON_PAGE: usize = 10;
+/// Incidents that are looked at for the page, players among them.
+const INCIDENTS_ASKED: usize = 100;
 
 /// How many seconds a scraper is asked to wait while the logs are caught up with.
 const RETRY_AFTER_SECS: &str = "5";
@@ -143,11 +145,16 @@ impl Inner {
             "/api/v1/errors" => json(&self.handle.ask(Ask::Errors).await?),
             _ => {
                 let few = Window { offset: 0, limit: Some(ON_PAGE) };
+                let recent = Window { offset: 0, limit: Some(INCIDENTS_ASKED) };
                 let contents = page::Contents {
                     sources: self.handle.ask(Ask::Sources).await?,
                     errors: self.handle.ask(Ask::Errors).await?,
                     clients: self.handle.ask(|reply| Ask::Query(Query::Clients(few), reply)).await?.unwrap_or_default(),
-                    findings: self.handle.ask(|reply| Ask::Query(Query::Findings(few), reply)).await?.unwrap_or_default(),
+                    incidents: self
+                        .handle
+                        .ask(|reply| Ask::Query(Query::Incidents(recent, IncidentFilter::default()), reply))
+                        .await?
+                        .unwrap_or_default(),
                     probes: self.handle.ask(|reply| Ask::Query(Query::Probes, reply)).await?.unwrap_or_default(),
                 };
                 let response = respond(StatusCode::OK, HTML, page::render(&contents, clock::now()));
