@@ -37,7 +37,7 @@ const DELIVERY_DIGITS: usize = 32;
 /// After something that may mend itself.
 const SOON: BackOff = BackOff::new(Duration::from_secs(2), Duration::from_secs(300));
 /// After something that somebody must mend.
-const LATER: BackOff = BackOff::new(Duration::from_secs(60), Duration::from_secs(900));
+const LATER: BackOff = BackOff::new(Duration::from_secs(30), Duration::from_secs(300));
 /// The least pause after having been told to slow down.
 const LEAST: Duration = Duration::from_secs(1);
 

@@ -31,7 +31,7 @@ const PACE: Duration = Duration::from_secs(2);
 /// After something that may mend itself.
 const SOON: BackOff = BackOff::new(PACE, Duration::from_secs(300));
 /// After something that somebody must mend. Discord locks out who makes 10,000 invalid requests in ten minutes.
-const LATER: BackOff = BackOff::new(Duration::from_secs(60), Duration::from_secs(900));
+const LATER: BackOff = BackOff::new(Duration::from_secs(30), Duration::from_secs(300));
 /// On top of what Discord asks for: its clock begins when it answers, ours when that arrives, and it rounds.
 const MARGIN: Duration = Duration::from_millis(250);
 
