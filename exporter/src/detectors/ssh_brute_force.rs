@@ -153,7 +153,7 @@ impl SshBruteForce {
                 true => format!("failed to log in over SSH {fast} times within {}", minutes(window)),
                 false => format!("failed to log in over SSH {day} times within a day, in {hours} different hours"),
             };
-            let evidence = vec![format!("{} failed attempts in all", entry.incident.total)];
+            let evidence = vec![format!("{} failed attempts so far", entry.incident.total)];
             out.push(found(at, Severity::Warning, About::Client(client), summary, evidence));
         }
     }

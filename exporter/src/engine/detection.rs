@@ -402,7 +402,8 @@ impl Detection {
         self.suspects.on_tick(now);
         self.ledger.on_tick(now);
         self.decisions.on_tick(now);
-        self.notices.on_tick(now);
+        let suspects = &self.suspects;
+        self.notices.on_tick(now, |client| suspects.get(client).map(|suspect| Timestamp::from_secs(i64::from(suspect.last))));
         if let Some(slow_attacker) = &mut self.slow_attacker {
             slow_attacker.on_tick(now);
         }

@@ -14,6 +14,7 @@ use crate::metrics::{Page, notifications};
 use crate::policy::incidents::{self, Changed, Incidents, PlayerNews};
 use crate::policy::outbox::{self, Outbox};
 use crate::snapshot::{Section, Write};
+use crate::subject::Client;
 
 /// What incidents and outboxes are built from.
 #[derive(Clone, Debug, Default)]
@@ -46,9 +47,9 @@ impl Notices {
         }
     }
 
-    /// Takes a finding.
-    pub(super) fn found(&mut self, now: Timestamp, finding: &Finding, strikes: u32) {
-        let changed = self.incidents.take(now, finding, strikes);
+    /// Takes a finding; see [`Incidents::take`].
+    pub(super) fn found(&mut self, now: Timestamp, finding: &Finding, strikes: u32, client: Option<Client>) {
+        let changed = self.incidents.take(now, finding, strikes, client);
         self.note(now, changed);
     }
 
@@ -65,9 +66,9 @@ impl Notices {
         }
     }
 
-    /// Closes what is over.
-    pub(super) fn on_tick(&mut self, now: Timestamp) {
-        for changed in self.incidents.on_tick(now) {
+    /// Closes what is over; see [`Incidents::on_tick`].
+    pub(super) fn on_tick(&mut self, now: Timestamp, last_deed: impl Fn(Client) -> Option<Timestamp>) {
+        for changed in self.incidents.on_tick(now, last_deed) {
             self.note(now, changed);
         }
     }

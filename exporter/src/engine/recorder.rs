@@ -118,7 +118,7 @@ impl Recorder<'_> {
                 summary,
                 evidence: Vec::new(),
             };
-            self.detection.add(&mut self.context, finding, 0);
+            self.detection.add(&mut self.context, finding, 0, None);
         }
     }
 }

@@ -45,13 +45,14 @@ impl Detection {
             about,
             evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
         };
-        self.add(context, finding, self.strikes(&found));
+        let client = if let About::Client(client) = found.about { Some(client) } else { None };
+        self.add(context, finding, self.strikes(&found), client);
         true
     }
 
     /// Counts and keeps a finding, and puts it to its incident.
-    pub(super) fn add(&mut self, context: &mut Context<'_>, finding: Finding, strikes: u32) {
-        self.notices.found(context.now, &finding, strikes);
+    pub(super) fn add(&mut self, context: &mut Context<'_>, finding: Finding, strikes: u32, client: Option<Client>) {
+        self.notices.found(context.now, &finding, strikes, client);
         self.findings.add(finding, context);
     }
 

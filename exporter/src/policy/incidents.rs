@@ -8,6 +8,7 @@ use crate::event::Timestamp;
 use crate::finding::{Finding, Severity};
 use crate::incident::{Change, Incident, PLAYERS, Player};
 use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::subject::Client;
 
 /// The section that incidents are saved in: they name clients.
 pub const SECTION: &str = "clients/incidents";
@@ -60,12 +61,21 @@ pub struct Changed {
     pub is_worse: bool,
 }
 
+/// An incident that may still go on.
+struct Live {
+    id: u64,
+    /// The clock's time of the last finding; of the end, if it has ended.
+    seen: Timestamp,
+    /// Whose deeds it is about; not known of those that were saved.
+    client: Option<Client>,
+}
+
 /// All incidents that are kept.
 pub struct Incidents {
     settings: Settings,
     kept: BTreeMap<u64, Incident>,
-    /// Incidents that further findings belong to, by kind and subject, with the clock's time of the last.
-    live: HashMap<(String, String), (u64, Timestamp)>,
+    /// Incidents that further findings belong to, by kind and subject.
+    live: HashMap<(String, String), Live>,
     last_id: u64,
     evicted: u64,
     unsaved: BTreeSet<u64>,
@@ -83,7 +93,8 @@ impl Incidents {
                 kept.insert(incident.id, incident);
             }
         }
-        let live = kept.values().map(|incident| (key(incident), (incident.id, incident.closed.unwrap_or(incident.last)))).collect();
+        let live = |incident: &Incident| Live { id: incident.id, seen: incident.closed.unwrap_or(incident.last), client: None };
+        let live = kept.values().map(|incident| (key(incident), live(incident))).collect();
         let last_id = kept.keys().next_back().copied().unwrap_or(0);
         let log = ChangeLog::new(SECTION.to_owned(), saved);
         Self { settings, kept, live, last_id, evicted, unsaved: BTreeSet::new(), log }
@@ -117,13 +128,14 @@ impl Incidents {
         })
     }
 
-    /// Takes a finding about somebody or something, who has been put on the watchlist so often.
-    pub fn take(&mut self, now: Timestamp, finding: &Finding, strikes: u32) -> Changed {
+    /// Takes a finding about somebody or something, who has been put on the watchlist so often. As long as `client` goes on with
+    /// anything that is held against it, the incident goes on.
+    pub fn take(&mut self, now: Timestamp, finding: &Finding, strikes: u32, client: Option<Client>) -> Changed {
         let key = (finding.detector.clone(), finding.about.clone());
-        if let Some(id) = self.live(&key, now) {
+        if let Some(id) = self.live(&key, now, client) {
             return self.goes_on(id, finding, strikes);
         }
-        let id = self.next_id(key, now);
+        let id = self.next_id(key, now, client);
         self.kept.insert(
             id,
             Incident {
@@ -167,7 +179,7 @@ impl Incidents {
     /// A player came or left. Each stay is an incident of its own; who comes back within the cooldown goes on with the last one.
     pub fn player(&mut self, now: Timestamp, news: PlayerNews) -> Option<Changed> {
         let key = (PLAYERS.to_owned(), about(&news));
-        let live = self.live(&key, now);
+        let live = self.live(&key, now, None);
         let incident = live.and_then(|id| self.kept.get_mut(&id));
         match incident {
             Some(incident) => {
@@ -180,7 +192,7 @@ impl Incidents {
                 Some(Changed { id, change: if news.came { Change::Updated } else { Change::Closed }, is_worse: false })
             }
             None if news.came => {
-                let id = self.next_id(key.clone(), now);
+                let id = self.next_id(key.clone(), now, None);
                 self.kept.insert(
                     id,
                     Incident {
@@ -208,17 +220,17 @@ impl Incidents {
     }
 
     /// The incident that something of this kind and subject belongs to, noted as changed now.
-    fn live(&mut self, key: &(String, String), now: Timestamp) -> Option<u64> {
-        let (id, seen) = self.live.get_mut(key)?;
-        *seen = now;
-        self.unsaved.insert(*id);
-        Some(*id)
+    fn live(&mut self, key: &(String, String), now: Timestamp, client: Option<Client>) -> Option<u64> {
+        let live = self.live.get_mut(key)?;
+        (live.seen, live.client) = (now, client);
+        self.unsaved.insert(live.id);
+        Some(live.id)
     }
 
-    fn next_id(&mut self, key: (String, String), now: Timestamp) -> u64 {
+    fn next_id(&mut self, key: (String, String), now: Timestamp, client: Option<Client>) -> u64 {
         self.make_room();
         self.last_id += 1;
-        self.live.insert(key, (self.last_id, now));
+        self.live.insert(key, Live { id: self.last_id, seen: now, client });
         self.unsaved.insert(self.last_id);
         self.last_id
     }
@@ -237,19 +249,24 @@ impl Incidents {
         self.evicted += 1;
     }
 
-    /// Closes what has been quiet, and gives it. Stays of players end when they leave.
-    pub fn on_tick(&mut self, now: Timestamp) -> Vec<Changed> {
+    /// Closes what has been quiet, and gives it. `last_deed` is when a client last did something that is held against it: not all of that
+    /// is a finding, and who goes on guessing is not quiet. Stays of players end when they leave.
+    pub fn on_tick(&mut self, now: Timestamp, last_deed: impl Fn(Client) -> Option<Timestamp>) -> Vec<Changed> {
         let (quiet, cooldown) = (self.settings.quiet_secs, self.settings.cooldown_secs);
         let mut closed = Vec::new();
-        let kept = &mut self.kept;
-        self.live.retain(|_, (id, seen)| {
+        let (kept, unsaved) = (&mut self.kept, &mut self.unsaved);
+        self.live.retain(|_, Live { id, seen, client }| {
             let Some(incident) = kept.get_mut(id) else { return false };
             let silent = now.since(*seen).as_secs();
             if incident.closed.is_some() {
                 return silent < cooldown;
             }
             let patience = if incident.kind == PLAYERS { MAX_STAY_SECS } else { quiet };
-            if silent >= patience {
+            let deed = client.filter(|_| silent >= patience).and_then(&last_deed).filter(|deed| now.since(*deed).as_secs() < patience);
+            if let Some(deed) = deed {
+                (incident.last, *seen) = (incident.last.max(deed), deed.min(now));
+                unsaved.insert(*id);
+            } else if silent >= patience {
                 (incident.closed, *seen) = (Some(now), now);
                 closed.push(Changed { id: *id, change: Change::Closed, is_worse: false });
             }
@@ -262,7 +279,7 @@ impl Incidents {
 
     /// Whether an incident may still go on.
     pub fn is_live(&self, id: u64) -> bool {
-        self.kept.get(&id).is_some_and(|incident| self.live.get(&key(incident)).is_some_and(|(live, _)| *live == id))
+        self.kept.get(&id).is_some_and(|incident| self.live.get(&key(incident)).is_some_and(|live| live.id == id))
     }
 
     /// What changed since the last call.
@@ -327,24 +344,37 @@ mod tests {
     fn findings_are_one_incident_until_it_has_been_quiet() {
         let mut incidents = Incidents::new(settings(10), None, 0);
         let mut take = |now: i64, about: &str, severity| {
-            let changed = incidents.take(at(now), &finding(now, about, severity), 0);
+            let changed = incidents.take(at(now), &finding(now, about, severity), 0, None);
             (changed.id, changed.change, changed.is_worse)
         };
         assert_eq!(take(0, "a", Severity::Warning), (1, Change::Opened, false));
         assert_eq!(take(1, "b", Severity::Warning), (2, Change::Opened, false));
         assert_eq!(take(60, "a", Severity::Info), (1, Change::Updated, false));
         assert_eq!(take(61, "a", Severity::Critical), (1, Change::Updated, true));
-        let closed = |incidents: &mut Incidents, now| incidents.on_tick(at(now)).iter().map(|changed| changed.id).collect::<Vec<_>>();
+        let closed =
+            |incidents: &mut Incidents, now| incidents.on_tick(at(now), |_| None).iter().map(|changed| changed.id).collect::<Vec<_>>();
         assert_eq!(closed(&mut incidents, 900), Vec::<u64>::new());
         assert_eq!(closed(&mut incidents, 901), [2]);
         assert_eq!(closed(&mut incidents, 961), [1]);
         let first = incidents.get(1).unwrap();
         assert_eq!((first.findings, first.severity, first.lasted().as_secs(), first.closed), (3, Severity::Critical, 61, Some(at(961))));
         // Within the cooldown it goes on; after it, it is another one.
-        let again = incidents.take(at(4_000), &finding(4_000, "a", Severity::Info), 0);
+        let again = incidents.take(at(4_000), &finding(4_000, "a", Severity::Info), 0, None);
         assert_eq!((again.id, again.change, incidents.get(1).unwrap().closed), (1, Change::Updated, None));
-        incidents.on_tick(at(4_901));
-        assert_eq!(incidents.take(at(4_901), &finding(4_901, "b", Severity::Info), 0).id, 3);
+        incidents.on_tick(at(4_901), |_| None);
+        assert_eq!(incidents.take(at(4_901), &finding(4_901, "b", Severity::Info), 0, None).id, 3);
+    }
+
+    #[test]
+    fn who_goes_on_is_not_quiet() {
+        let client = Client::parse(b"203.0.113.7");
+        let mut incidents = Incidents::new(settings(10), None, 0);
+        incidents.take(at(0), &finding(0, "a", Severity::Warning), 0, client);
+        let deed = |secs: i64| move |who| (Some(who) == client).then(|| at(secs));
+        assert!(incidents.on_tick(at(900), deed(850)).is_empty());
+        assert_eq!(incidents.get(1).unwrap().last, at(850));
+        assert!(incidents.on_tick(at(1_749), deed(850)).is_empty(), "it is not looked for before that");
+        assert_eq!(incidents.on_tick(at(1_750), deed(850)).len(), 1);
     }
 
     #[test]
@@ -360,7 +390,7 @@ mod tests {
         assert_eq!(play(2, "Bob", true), Some((2, Change::Opened)));
         assert_eq!(play(61, "Ann", false), Some((1, Change::Closed)));
         assert_eq!(play(70, "Ann", true), Some((1, Change::Updated)));
-        assert!(incidents.on_tick(at(80_000)).is_empty(), "silence is no end of a game");
+        assert!(incidents.on_tick(at(80_000), |_| None).is_empty(), "silence is no end of a game");
         let ann = incidents.get(1).unwrap();
         assert_eq!((ann.summary.as_str(), ann.lasted().as_secs()), ("Ann joined halo; 1 online.", 69));
     }
@@ -370,7 +400,7 @@ mod tests {
         let mut incidents = Incidents::new(settings(3), None, 0);
         let mut section: Section = Vec::new();
         for (now, about) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
-            incidents.take(at(now as i64), &finding(now as i64, about, Severity::Warning), 1);
+            incidents.take(at(now as i64), &finding(now as i64, about, Severity::Warning), 1, None);
             match incidents.save() {
                 Some(Write::Put { bytes, .. }) => section = vec![bytes],
                 Some(Write::Append { bytes, .. }) => section.push(bytes),
@@ -382,8 +412,8 @@ mod tests {
         let mut loaded = Incidents::new(settings(3), Some(&section), 0);
         assert_eq!(ids(&loaded), [5, 4, 3]);
         assert_eq!(loaded.get(4), incidents.get(4));
-        let known = loaded.take(at(10), &finding(10, "e", Severity::Warning), 2);
+        let known = loaded.take(at(10), &finding(10, "e", Severity::Warning), 2, None);
         assert_eq!((known.id, known.change), (5, Change::Updated));
-        assert_eq!(loaded.take(at(10), &finding(10, "a", Severity::Warning), 0).id, 6);
+        assert_eq!(loaded.take(at(10), &finding(10, "a", Severity::Warning), 0, None).id, 6);
     }
 }

@@ -73,6 +73,7 @@ pub(super) fn message(host: &str, servers: &[Server], delivery: &Delivery) -> Me
     };
     let waiting = match delivery.waiting {
         0 => String::new(),
+        1 => " · 1 more waits to be told".to_owned(),
         waiting => format!(" · {waiting} more wait to be told"),
     };
     let host = plain(host, NAME);
@@ -118,7 +119,8 @@ fn player(told: &Told, servers: &[Server]) -> Embed {
     let incident = &told.incident;
     let unknown = Player { server: String::new(), returning: false, vpn: None, online: 0 };
     let player = incident.player.as_ref().unwrap_or(&unknown);
-    let name = if incident.about.trim().is_empty() { "A player".to_owned() } else { text(&incident.about, NAME) };
+    let name = incident.about.strip_suffix(&format!(" on {}", player.server)).unwrap_or(&incident.about);
+    let name = if name.trim().is_empty() { "A player".to_owned() } else { text(name, NAME) };
     let server = if player.server.is_empty() { "the server".to_owned() } else { text(&player.server, NAME) };
     let (title, description) = match (told.change, incident.closed) {
         (Change::Closed, closed) => {
@@ -137,8 +139,11 @@ fn player(told: &Told, servers: &[Server]) -> Embed {
     if let Some(vpn) = player.vpn {
         fields.push(field("VPN", if vpn { "⚠️ yes" } else { "no" }.to_owned()));
     }
-    fields.push(field("Visits", if player.returning { "🔁 has been here before" } else { "🆕 first visit" }.to_owned()));
     fields.push(field("Online now", player.online.to_string()));
+    if told.change == Change::Closed {
+        return Embed { title, description, color: color(told), fields, footer: numbered(incident) };
+    }
+    fields.push(field("Visits", if player.returning { "🔁 has been here before" } else { "🆕 first visit" }.to_owned()));
     // A log that names no server is the log of the only one.
     let server = servers.iter().find(|server| server.name == player.server).or(match servers {
         [only] if player.server.is_empty() => Some(only),

@@ -45,12 +45,12 @@ impl Desk {
     }
 
     fn find(&mut self, secs: i64, about: &str, severity: Severity) {
-        let changed = self.incidents.take(at(secs), &finding(secs, about, severity), 0);
+        let changed = self.incidents.take(at(secs), &finding(secs, about, severity), 0, None);
         self.outbox.note(at(secs), self.incidents.get(changed.id).unwrap(), changed);
     }
 
     fn tick(&mut self, secs: i64) {
-        for changed in self.incidents.on_tick(at(secs)) {
+        for changed in self.incidents.on_tick(at(secs), |_| None) {
             self.outbox.note(at(secs), self.incidents.get(changed.id).unwrap(), changed);
         }
     }

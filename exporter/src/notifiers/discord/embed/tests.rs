@@ -93,7 +93,7 @@ fn colors_follow_severity_and_strikes() {
 #[test]
 fn players_come_and_go() {
     let player = Player { server: "dm".to_owned(), returning: true, vpn: Some(true), online: 3 };
-    let came = Incident { about: "*Ann*".to_owned(), player: Some(player), evidence: vec![], ..incident(PLAYERS, Severity::Info) };
+    let came = Incident { about: "*Ann* on dm".to_owned(), player: Some(player), evidence: vec![], ..incident(PLAYERS, Severity::Info) };
     assert_eq!(
         lines(&one(Change::Opened, came.clone())),
         [
@@ -102,14 +102,15 @@ fn players_come_and_go() {
             "From: `203.0.113.7`",
             "Country: 🇳🇱 Netherlands (NL)",
             "VPN: ⚠️ yes",
-            "Visits: 🔁 has been here before",
             "Online now: 3",
+            "Visits: 🔁 has been here before",
             "Connect: ```\nconnect 203.0.113.9:27015\n```",
             "Incident 17 · shop",
         ]
     );
     let left = one(Change::Closed, Incident { closed: Some(at(72)), ..came.clone() });
     assert_eq!(lines(&left)[..2], ["\\*Ann\\* left dm", "left after 1 h 12 min"]);
+    assert!(!lines(&left).join("\n").contains("Connect"));
     let elsewhere = Player { server: "other".to_owned(), returning: false, vpn: None, online: 1 };
     let said = lines(&one(Change::Opened, Incident { player: Some(elsewhere), ..came })).join("\n");
     assert!(said.contains("first visit") && !said.contains("VPN") && !said.contains("Connect"), "{said}");
