@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::notifiers::host_name;
 use crate::config::{self, Config, Secret};
 use crate::engine::{FeedSettings, PushSettings};
 use crate::notifiers::loki::{self, Credentials, Loki};
@@ -35,13 +36,7 @@ pub(super) fn loki(config: &Config) -> anyhow::Result<Option<Loki>> {
         (Some(user), Some(password), None) => Credentials::Basic(user, password),
         _ => Credentials::None,
     };
-    let instance = instance.unwrap_or_else(host_name);
+    // A label that is empty is none.
+    let instance = instance.or_else(|| Some(host_name()).filter(|name| !name.is_empty())).unwrap_or_else(|| "localhost".to_owned());
     Ok(Some(Loki::new(loki::Config { url, instance, tenant, credentials, timeout: Duration::from_secs(timeout_secs) })?))
-}
-
-/// What this machine is called.
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "localhost".to_owned() } else { name.to_owned() }
 }

@@ -51,9 +51,10 @@ fn timeout<T>(told: &Told<T>) -> Duration {
 
 /// What messages call this machine.
 fn host(configured: &str) -> String {
-    if configured.is_empty() {
-        // A machine that does not say it is told of without a name.
-        return std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned();
-    }
-    configured.to_owned()
+    if configured.is_empty() { host_name() } else { configured.to_owned() }
+}
+
+/// What this machine calls itself; empty if it does not say.
+pub(super) fn host_name() -> String {
+    std::fs::read_to_string(HOST_NAME).unwrap_or_default().trim().to_owned()
 }
