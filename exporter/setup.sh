@@ -60,6 +60,11 @@ check_password() {
 events=yes
 check_webhook() {
     url=$HOSTWARDEN_DISCORD_WEBHOOK_URL
+    if [ "$url" = none ]; then
+        HOSTWARDEN_DISCORD_WEBHOOK_URL='' events=no
+        echo "setup: HOSTWARDEN_DISCORD_WEBHOOK_URL is none: nobody is told; alerts and incidents stand on the dashboards alone."
+        return
+    fi
     check HOSTWARDEN_DISCORD_WEBHOOK_URL 16 'Discord makes it: the channel'\''s settings, Integrations, Webhooks'
     # It goes into Alertmanager's configuration: nothing in it may end a string there.
     printf '%s' "$url" | grep -Eqx "https?://[][A-Za-z0-9._~:/?#@!&()*+,;=%-]+" || problem HOSTWARDEN_DISCORD_WEBHOOK_URL 'is no URL'

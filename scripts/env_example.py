@@ -32,7 +32,7 @@ SECTIONS = [
         ("GRAFANA_ADMIN_PASSWORD", "The password of Grafana's user `admin`, 10 characters at least: openssl rand -hex 16\nIt counts at Grafana's first start; docs/operations.md says how to change it later.", ""),
         ("HOSTWARDEN_SALT", "The key of the pseudonyms, 16 characters at least: openssl rand -hex 32\nKeep it: with another one, everybody becomes a stranger. Who has it can find the numbers behind the pseudonyms.", ""),
         ("HOSTWARDEN_BEARER_TOKEN", "What Prometheus shows the exporter, 16 characters at least, none of them blank: openssl rand -hex 32", ""),
-        ("HOSTWARDEN_DISCORD_WEBHOOK_URL", "Where messages go. In Discord: the channel's settings, Integrations, Webhooks, New Webhook, Copy Webhook URL.", ""),
+        ("HOSTWARDEN_DISCORD_WEBHOOK_URL", "Where messages go. In Discord: the channel's settings, Integrations, Webhooks, New Webhook, Copy Webhook URL.\nOr `none`: then nobody is told, and alerts and incidents stand on the dashboards alone.", ""),
     ]),
     ("How much of it runs", [
         ("COMPOSE_PROFILES", "default: everything. small: without Loki, for machines with 1 GB; take HOSTWARDEN_LOKI_URL away then, too.\n`default,game` and `small,game`: with UDP counters. The demo needs no change here: docker compose up -d demo", "default"),
