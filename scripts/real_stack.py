@@ -25,6 +25,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -365,6 +366,8 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="hostwarden-stack-"))
     folder.chmod(0o755)
     ending = []
+    # Who stops it wants its Engine stopped, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("FAILED: stopped"))
     try:
         trial(folder, ending, arguments)
     finally:
