@@ -123,8 +123,7 @@ def arrive(folder, seconds, rng, running):
         is_read = answer and all(line["lag_bytes"] == 0 and line["caught_up"] for line in json.loads(exporter.get("/api/v1/sources")[2]))
         if is_read and answer["push"]["waiting"] == 0 and answer["last"] >= 2 * writer.written:
             break
-        # Five faults in a row put off the next push by half a minute.
-        if time.monotonic() > begun + 120:
+        if time.monotonic() > begun + 60:
             exporter.explain(f"entries still wait: {answer and (answer['last'], answer['push'])}")
         time.sleep(0.2)
     values, _ = exporter.page()

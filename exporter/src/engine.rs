@@ -315,7 +315,13 @@ impl Engine {
                 }
             }
             Input::Delivered(delivered) => self.shared.detection.notices.delivered(now, &delivered),
-            Input::Pushed(pushed) => self.shared.feeds.pushed(now, pushed),
+            Input::Pushed(pushed) => {
+                self.shared.feeds.pushed(now, pushed);
+                // What an archive missed follows batch on batch: one at each tick would keep it late for long.
+                if self.committing.is_none() && self.shared.feeds.wants_commit(now) {
+                    self.commit(now, Vec::new(), &mut actions);
+                }
+            }
             Input::Stop => {
                 self.stopping = true;
                 self.shared.detection.notices.stop();

@@ -11,6 +11,10 @@ use crate::privacy::{ClientMode, SenderMode};
 const NOW: Timestamp = Timestamp::from_secs(1_775_262_600);
 
 fn engine(saved: BTreeMap<String, Section>) -> Engine {
+    engine_with(FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None }, saved)
+}
+
+fn engine_with(feed: FeedSettings, saved: BTreeMap<String, Section>) -> Engine {
     let source = SourceSetup {
         name: "web".into(),
         pattern: "/var/log/nginx/access.log".into(),
@@ -24,7 +28,7 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
         proxies: TrustedProxies::default(),
         privacy,
         detection: detection(),
-        feed: Some(FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None }),
+        feed: Some(feed),
         probes: Vec::new(),
         build: ["0", "0"],
         saved,
@@ -318,6 +322,26 @@ fn crashes_at_any_instant_change_no_total_and_no_bucket() {
         assert_eq!(log_rows(&engine), log_rows(&whole), "seed {seed}");
         assert_eq!(told(&mut engine), told(&mut whole), "seed {seed}");
     }
+}
+
+#[test]
+fn what_an_archive_missed_is_pushed_without_waiting_for_the_clock() {
+    let push = PushSettings { batch_entries: 10, batch_bytes: 1 << 20, interval: Duration::from_secs(1) };
+    let feed = FeedSettings { max_entries: 100, per_second: 100, bot_text: false, push: Some(push) };
+    let (mut engine, mut saved) = (engine_with(feed, BTreeMap::new()), Saved::default());
+    // Every line is an attack, and so an entry.
+    let lines: String = (0..45).map(|_| line(7)).collect();
+    let mut actions = engine.step(NOW, Input::Lines(Batch { lines: lines.into_bytes(), ..batch(0, 0) }));
+    actions.extend(engine.step(NOW, Input::Tick));
+    let mut pushed = Vec::new();
+    loop {
+        let rest = settle(&mut engine, &mut saved, actions);
+        let batch = rest.into_iter().find_map(|action| if let Action::Push(batch) = action { Some(batch) } else { None });
+        let Some(batch) = batch else { break };
+        pushed.push(batch.len());
+        actions = engine.step(NOW, Input::Pushed(Pushed { outcome: feed::Outcome::Taken, wait: Duration::ZERO }));
+    }
+    assert_eq!(pushed, [10, 10, 10, 10], "five are no batch before the interval is over");
 }
 
 #[test]
