@@ -1,5 +1,6 @@
 //! Turns the databases of countries into sorted ranges, which the program holds as they are: a third of the size, and only the pages
-//! that are read become resident. Each family's file is all starts of ranges, then their countries; `enrichers/countries.rs` reads it.
+//! that are read become resident. Each family's file is the number of ranges (8 bytes), the start of every 64th, the starts of all, then
+//! their countries; numbers are little-endian. `enrichers/countries.rs` reads it.
 
 use std::error::Error;
 use std::net::IpAddr;
@@ -8,6 +9,8 @@ use std::{env, fs};
 
 use maxminddb::{PathElement, Reader, WithinOptions};
 
+/// Ranges of a block, whose first start is found first.
+const BLOCK: usize = 64;
 /// Stands for no country.
 const NONE: [u8; 2] = [0; 2];
 
@@ -19,9 +22,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         let ranges = ranges(zstd::decode_all(packed)?)?;
         // Of IPv6 the upper half: clients are told apart by it.
         let width = if family == "ipv4" { 4 } else { 8 };
-        let starts = ranges.iter().flat_map(|(start, _)| start.to_le_bytes().into_iter().take(width));
-        let countries = ranges.iter().flat_map(|(_, country)| *country);
-        fs::write(out.join(format!("country-{family}.ranges")), starts.chain(countries).collect::<Vec<u8>>())?;
+        let start = |(start, _): &Range| start.to_le_bytes().into_iter().take(width);
+        let mut bytes = (ranges.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(ranges.iter().step_by(BLOCK).flat_map(start));
+        bytes.extend(ranges.iter().flat_map(start));
+        bytes.extend(ranges.iter().flat_map(|(_, country)| *country));
+        fs::write(out.join(format!("country-{family}.ranges")), bytes)?;
     }
     Ok(())
 }

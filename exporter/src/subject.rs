@@ -5,6 +5,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use wide::u8x16;
 
 use crate::event::HttpRequest;
 
@@ -189,26 +190,35 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
     parse_v4(text).map(|bits| Ipv4Addr::from_bits(bits).into()).or_else(|| parse(text))
 }
 
-/// Dotted decimals, as nearly all clients have them: several times faster than the standard library's parser of any address.
+/// Dotted decimals of eight bytes or more, as nearly all clients have them; the few shorter ones are left to the standard library's
+/// parser. All bytes at once, since a branch for each costs more than the arithmetic.
 fn parse_v4(text: &[u8]) -> Option<u32> {
-    let (mut address, mut byte, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
-    if text.len() > 15 {
-        return None;
+    const ROOM: usize = 16;
+    let (Some(head), Some(tail), 8..ROOM) = (text.first_chunk(), text.last_chunk::<8>(), text.len()) else { return None };
+    let mut bytes = [0; ROOM];
+    *bytes.first_chunk_mut::<8>()? = *head;
+    bytes[text.len() - 8..text.len()].copy_from_slice(tail);
+    let lanes = u8x16::new(bytes);
+    let digits = lanes.max(u8x16::splat(b'0')).simd_eq(lanes) & lanes.min(u8x16::splat(b'9')).simd_eq(lanes);
+    let mut dots = lanes.simd_eq(u8x16::splat(b'.')).to_bitmask();
+    let mut is_sound = digits.to_bitmask() | dots == (1 << text.len()) - 1;
+    let (mut address, mut start) = (0, 0);
+    for number in 0..4 {
+        let end = if number < 3 { dots.trailing_zeros() as usize } else { text.len() };
+        dots &= dots.wrapping_sub(1);
+        let count = end.wrapping_sub(start);
+        // Places that the number does not have count as zero.
+        let digit = |place: usize| {
+            let digit = u32::from(bytes[end.wrapping_sub(place) % ROOM].wrapping_sub(b'0'));
+            if count >= place { digit } else { 0 }
+        };
+        let value = digit(1) + 10 * digit(2) + 100 * digit(3);
+        let begins_with_zero = bytes[start % ROOM] == b'0';
+        is_sound &= matches!(count, 1..=3) & (value < 256) & ((count == 1) | !begins_with_zero);
+        address = address << 8 | value;
+        start = end.wrapping_add(1);
     }
-    for &character in text {
-        match character {
-            b'0'..=b'9' if digits < 3 && !(digits > 0 && byte == 0) => {
-                byte = byte * 10 + u32::from(character - b'0');
-                digits += 1;
-            }
-            b'.' if digits > 0 && byte < 256 && dots < 3 => {
-                address = address << 8 | byte;
-                (byte, digits, dots) = (0, 0, dots + 1);
-            }
-            _ => return None,
-        }
-    }
-    (dots == 3 && digits > 0 && byte < 256).then_some(address << 8 | byte)
+    (is_sound && dots == 0).then_some(address)
 }
 
 /// The upper half of an IPv6 address of eight groups, as logs have it; `None` for any other way to write one, and for those that
@@ -216,20 +226,33 @@ fn parse_v4(text: &[u8]) -> Option<u32> {
 fn parse_whole_v6(text: &[u8]) -> Option<u64> {
     let (mut upper, mut group, mut digits, mut colons) = (0_u64, 0_u64, 0, 0);
     for &character in text {
-        match character {
-            b':' if digits > 0 && colons < 7 => {
+        match HEX_DIGITS[usize::from(character)] {
+            digit @ 0..16 if digits < 4 => {
+                group = group << 4 | u64::from(digit);
+                digits += 1;
+            }
+            _ if character == b':' && digits > 0 && colons < 7 => {
                 upper = if colons < 4 { upper << 16 | group } else { upper };
                 (group, digits, colons) = (0, 0, colons + 1);
-            }
-            _ if digits < 4 => {
-                group = group << 4 | u64::from(char::from(character).to_digit(16)?);
-                digits += 1;
             }
             _ => return None,
         }
     }
     (colons == 7 && digits > 0 && upper != 0).then_some(upper)
 }
+
+/// What each byte is worth as a hexadecimal digit; 255 for all others.
+static HEX_DIGITS: [u8; 256] = {
+    let mut digits = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value];
+        digits[digit as usize] = value as u8;
+        digits[digit.to_ascii_uppercase() as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
 
 fn parse(text: &[u8]) -> Option<IpAddr> {
     // Longest text of an address: 45 bytes (IPv4-mapped IPv6).
@@ -326,6 +349,22 @@ mod tests {
         for text in ["1.2.3.4", "01.2.3.4", "1.2.3.4444", "1.2.3.999", "10.20.30.40", "1.2.3.4 ", "255.1.0.0"].into_iter().chain(odd_groups)
         {
             assert_eq!(Client::parse(text.as_bytes()), text.parse().ok().map(Client::of), "{text}");
+        }
+    }
+
+    #[test]
+    fn dotted_decimals_are_read_as_the_standard_library_reads_them() {
+        const PARTS: [&str; 17] = ["0", "1", "9", "10", "47", "99", "100", "199", "255", "256", "300", "01", "1000", "", "a", "1 ", "/9"];
+        for a in PARTS {
+            for b in PARTS {
+                for c in PARTS {
+                    for d in PARTS {
+                        for text in [format!("{a}.{b}.{c}.{d}"), format!("{a}.{b}.{c}{d}"), format!("{a}.{b}.{c}.{d}.{a}")] {
+                            assert_eq!(Client::parse(text.as_bytes()), text.parse().ok().map(Client::of), "{text}");
+                        }
+                    }
+                }
+            }
         }
     }
 

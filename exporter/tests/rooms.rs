@@ -64,7 +64,7 @@ const CORE: &[&str] = &[
 const ROOMS: &[Room] = &[
     pure("event", &["privacy"], &["jiff", "memchr", "serde"]),
     pure("batch", &["event"], &["serde"]),
-    pure("subject", &["event"], &["ipnet", "serde"]),
+    pure("subject", &["event"], &["ipnet", "serde", "wide"]),
     pure("finding", &["event", "subject"], &["serde"]),
     pure("feed", &["event"], &["serde"]),
     pure("incident", &["event", "finding"], &["serde"]),

@@ -42,18 +42,16 @@ use paths::Paths;
 use rules::{Found, Place, Rule, rule, stronger};
 use values::Values;
 
-/// Remembered targets and agents, and the longest of them in bytes.
-const TARGETS: usize = 4_096;
-const TARGET_BYTES: usize = 132;
-const AGENTS: usize = 512;
-const AGENT_BYTES: usize = 288;
+/// Remembered targets and agents.
+const TARGETS: usize = 8_192;
+const AGENTS: usize = 1_024;
 
 static CLIMBED: Rule = rule!(PathTraversal, "climbing above the root", "Tried to climb out of the served folder");
 static HIDDEN: Rule = rule!(PathTraversal, "encoded climbing", "Tried to climb out of the served folder with encoded dots");
 static TOOL: Rule = rule!(Scanner, "attack tool's name", "Asked by a tool that looks for holes");
 
 /// What a target says, whatever the answer was; what it says by the answer.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Verdict {
     always: Option<Found>,
     refused: Option<&'static Rule>,
@@ -64,7 +62,7 @@ struct Verdict {
     login: bool,
 }
 
-/// Tells attacks from requests. Remembers answers to be quick (fixed in size); the answers never depend on what was asked before.
+/// Tells attacks from requests. Remembers answers to be quick, fixed in size; what was asked before changes no answer (decision 0021).
 pub struct Classifier {
     /// What may be an attack tool's name or an odd word in a User-Agent.
     may_be_odd_agent: Filter,
@@ -72,8 +70,8 @@ pub struct Classifier {
     paths: Paths,
     values: Values,
     quick: Quick,
-    targets: Cache<Verdict, TARGET_BYTES>,
-    seen_agents: Cache<Option<Found>, AGENT_BYTES>,
+    targets: Cache<Verdict>,
+    seen_agents: Cache<Option<Found>>,
     decoded: Vec<u8>,
     resolved: Vec<u8>,
     spare: Vec<u8>,

@@ -21,6 +21,13 @@ pub(super) struct Rule {
     pub(super) meaning: &'static str,
 }
 
+/// Each rule is there once.
+impl PartialEq for Rule {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
 impl Rule {
     #[inline]
     pub(super) const fn at(&'static self, place: Place) -> Found {
@@ -29,7 +36,7 @@ impl Rule {
 }
 
 /// A rule that fits, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Found {
     pub(super) rule: &'static Rule,
     place: Place,

@@ -134,10 +134,16 @@ impl Values {
         if !value.iter().any(|&byte| is_telling(byte)) && !self.telling.is_match(value) {
             return self.find_by_name(value, name);
         }
+        // Who cannot find anything more important than what is found already is not asked.
+        if let Some(most_important) = jndi::find(value) {
+            return Some(most_important);
+        }
         let by_table = self.signatures.find(value).filter(|rule| rule.class != AttackClass::Ssrf || !is_way_back(name, value));
-        let in_parameter = self.find_by_name(value, name);
-        let rules = [jndi::find(value), by_table, in_parameter, sql::find(value), self.find_compact(value)];
-        rules.into_iter().flatten().min_by_key(|rule| rule.class)
+        let found = [by_table, self.find_by_name(value, name)].into_iter().flatten().min_by_key(|rule| rule.class);
+        let may_be = |class| found.is_none_or(|rule| rule.class > class);
+        let sql = if may_be(AttackClass::SqlInjection) { sql::find(value) } else { None };
+        let script = if sql.is_none() && may_be(AttackClass::Xss) { self.find_compact(value) } else { None };
+        [found, sql, script].into_iter().flatten().min_by_key(|rule| rule.class)
     }
 
     fn find_by_name(&self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
@@ -193,9 +199,12 @@ impl Values {
     /// The same of a Referer. Quick: every line has one, and few come again.
     pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
         let text = text.get(..MAX_BYTES).unwrap_or(text);
-        let is_encoded = || memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
         let calls_back = || self.callbacks.as_ref().is_some_and(|hosts| hosts.find(text).is_some());
-        !text.is_empty() && (holds_odd_byte(text) || is_encoded() || calls_back())
+        if text.is_empty() || is_plain(text, b':') {
+            return calls_back();
+        }
+        let is_encoded = || memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
+        holds_odd_byte(text) || is_encoded() || calls_back()
     }
 
     /// A User-Agent or Referer.
@@ -225,9 +234,15 @@ fn holds_odd_byte(text: &[u8]) -> bool {
 
 /// Nothing in `target` is encoded or has a meaning in some language: letters, digits and the marks of plain addresses.
 pub(super) fn has_nothing_to_decode(target: &[u8]) -> bool {
+    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && is_plain(target, b'9')
+}
+
+/// Only letters, digits and the marks of plain addresses; with `last` as `:` that one too.
+#[inline]
+fn is_plain(text: &[u8], last: u8) -> bool {
     // Ranges (`,-./` with digits, `?@` with capitals), so that it is done many bytes at a time.
-    let plain = |byte: u8| matches!(byte, b','..=b'9' | b'?'..=b'Z' | b'a'..=b'z' | b'&' | b'=' | b'_' | b'~');
-    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && target.iter().fold(true, |all, &byte| all & plain(byte))
+    let plain = |byte: u8| (byte >= b',') & (byte <= last) | matches!(byte, b'?'..=b'Z' | b'a'..=b'z' | b'&' | b'=' | b'_' | b'~');
+    text.iter().fold(true, |all, &byte| all & plain(byte))
 }
 
 /// Bytes without which no technique works, save those that [`TELLING_WORDS`] find.

@@ -53,7 +53,8 @@ pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> 
         let told = bar.clone();
         let log = whole_logs::open(path, move |bytes| told.add(bytes))?;
         let batches = whole_logs::batches(log, |lines, cut_lines, read_bytes| {
-            let status = Status { up: true, caught_up: true, files: 1, ..Status::default() };
+            // Never caught up: then the engine would want to save what it knows.
+            let status = Status { up: true, files: 1, ..Status::default() };
             let batch = Batch { lines, read_bytes, cut_lines, status, ..Batch::default() };
             let mut buffer = Vec::new();
             for action in engine.step(now, Input::Lines(batch)) {
@@ -78,6 +79,8 @@ pub(super) fn run(config: Config, arguments: &Arguments) -> Result<(), Failure> 
         Output::Json => {}
         Output::Metrics => out.write_all(engine.page(end_of_log(&engine).unwrap_or(now), 0).render(Exposition::Text).as_bytes())?,
     }
+    // The process ends: what it knows need not be taken apart piece by piece.
+    std::mem::forget(engine);
     Ok(())
 }
 

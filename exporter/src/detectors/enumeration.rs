@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
 
-use super::window::{DAY, Table, Weigh, seconds};
+use super::window::{DAY, HOUR, Table, Weigh, seconds};
 use crate::event::Timestamp;
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};
@@ -57,7 +57,7 @@ const SEQUENCE_SHARE: f32 = 0.6;
 /// Numbers that follow on one another may leave out a few.
 const SEQUENCE_GAP: u32 = 3;
 /// After a finding, this many seconds of quiet make the next one new.
-const QUIET: u32 = 3_600;
+const QUIET: u32 = HOUR;
 
 /// The last different links of a client or network.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -81,7 +81,6 @@ impl Weigh for Visitor {
 struct Counts {
     distinct: u32,
     missing: u32,
-    sequential: f32,
 }
 
 impl Visitor {
@@ -97,25 +96,33 @@ impl Visitor {
     }
 
     fn within(&self, now: u32, window: u32) -> Counts {
+        self.links.iter().fold(Counts::default(), |counts, (_, at, _, was_there)| {
+            let is_recent = u32::from(now.saturating_sub(*at) < window);
+            Counts { distinct: counts.distinct + is_recent, missing: counts.missing + (is_recent & u32::from(*was_there == Some(false))) }
+        })
+    }
+
+    /// Whether what was opened within a window, `counts`, is guessed: most of it is missing, or numbers follow one another.
+    fn is_guessing(&self, now: u32, window: u32, counts: Counts) -> bool {
+        if counts.missing as f32 >= counts.distinct as f32 * MISSING_SHARE {
+            return true;
+        }
         let recent = self.links.iter().filter(|(_, at, ..)| now.saturating_sub(*at) < window);
-        let mut numbers: Vec<u32> = recent.clone().filter_map(|(_, _, number, _)| *number).collect();
+        let mut numbers: Vec<u32> = recent.filter_map(|(_, _, number, _)| *number).collect();
         numbers.sort_unstable();
         let follow = numbers.windows(2).filter(|pair| pair[1] - pair[0] <= SEQUENCE_GAP).count();
-        let (distinct, missing) =
-            recent.fold((0, 0), |(all, missing), (.., was_there)| (all + 1, missing + u32::from(*was_there == Some(false))));
-        Counts { distinct, missing, sequential: follow as f32 / distinct.max(1) as f32 }
+        follow as f32 / counts.distinct.max(1) as f32 >= SEQUENCE_SHARE
+    }
+
+    /// How many clients share a network's work, at least.
+    fn spread(&self) -> u32 {
+        self.clients.count_ones()
     }
 
     fn is_telling(&mut self, secs: u32) -> bool {
         let is_new = self.told.is_none_or(|told| secs.saturating_sub(told) >= QUIET);
         self.told = Some(secs);
         is_new
-    }
-}
-
-impl Counts {
-    fn is_guessing(&self) -> bool {
-        self.missing as f32 >= self.distinct as f32 * MISSING_SHARE || self.sequential >= SEQUENCE_SHARE
     }
 }
 
@@ -141,9 +148,12 @@ impl Enumeration {
         let is_missing = link.was_there == Some(false);
         if let Some(visitor) = known_or_new(&mut self.clients, client, secs, is_missing || link.number.is_some())
             && visitor.open(secs, link) > self.config.threshold.min(self.config.slow_threshold)
-            && let Some(summary) = by_client(&self.config, secs, visitor)
+            && let Some((counts, window)) = by_client(&self.config, secs, visitor)
         {
-            return visitor.is_telling(secs).then(|| found(at, About::Client(client), summary));
+            return visitor.is_telling(secs).then(|| {
+                let within = if window == DAY { "a day".to_owned() } else { format!("{window} seconds") };
+                found(at, About::Client(client), counts, &within)
+            });
         }
         let network = known_or_new(&mut self.networks, client.network(), secs, is_missing)?;
         // A multiplicative hash (Knuth): neighbours must not fall on neighbouring bits only.
@@ -151,8 +161,11 @@ impl Enumeration {
         if network.open(secs, link) <= self.config.network_threshold {
             return None;
         }
-        let summary = by_network(&self.config, secs, network)?;
-        network.is_telling(secs).then(|| found(at, About::Network(client.network()), summary))
+        let counts = by_network(&self.config, secs, network)?;
+        network.is_telling(secs).then(|| {
+            let within = format!("an hour from {} addresses or more", network.spread());
+            found(at, About::Network(client.network()), counts, &within)
+        })
     }
 
     /// Clients that are enumerating: seen at it within the last hour.
@@ -199,31 +212,25 @@ where
     }
 }
 
-/// What a client is enumerating, if it is.
-fn by_client(config: &Config, secs: u32, visitor: &Visitor) -> Option<String> {
+/// What a client opened, and within how many seconds, if that is enumerating.
+fn by_client(config: &Config, secs: u32, visitor: &Visitor) -> Option<(Counts, u32)> {
     let fast = visitor.within(secs, config.window_secs);
-    let slow = visitor.within(secs, DAY);
-    if fast.distinct > config.threshold && fast.is_guessing() {
-        let window = config.window_secs;
-        Some(format!("opened {} different links within {window} seconds, {} of them missing", fast.distinct, fast.missing))
-    } else if slow.missing > config.slow_threshold && slow.is_guessing() {
-        Some(format!("opened {} different links within a day, {} of them missing", slow.distinct, slow.missing))
-    } else {
-        None
+    if fast.distinct > config.threshold && visitor.is_guessing(secs, config.window_secs, fast) {
+        return Some((fast, config.window_secs));
     }
+    let slow = visitor.within(secs, DAY);
+    (slow.missing > config.slow_threshold && visitor.is_guessing(secs, DAY, slow)).then_some((slow, DAY))
 }
 
-/// What several clients of a network are enumerating together, if they are.
-fn by_network(config: &Config, secs: u32, network: &Visitor) -> Option<String> {
-    let counts = network.within(secs, 3_600);
-    let spread = network.clients.count_ones();
-    let is_shared = counts.missing > config.network_threshold && spread >= SPREAD_CLIENTS && counts.is_guessing();
-    let (distinct, missing) = (counts.distinct, counts.missing);
-    is_shared
-        .then(|| format!("opened {distinct} different links within an hour from {spread} addresses or more, {missing} of them missing"))
+/// What several clients of a network opened within an hour, if they are enumerating together.
+fn by_network(config: &Config, secs: u32, network: &Visitor) -> Option<Counts> {
+    let counts = network.within(secs, HOUR);
+    let is_shared = counts.missing > config.network_threshold && network.spread() >= SPREAD_CLIENTS;
+    (is_shared && network.is_guessing(secs, HOUR, counts)).then_some(counts)
 }
 
-fn found(at: Timestamp, about: About, summary: String) -> Found {
+fn found(at: Timestamp, about: About, Counts { distinct, missing }: Counts, within: &str) -> Found {
+    let summary = format!("opened {distinct} different links within {within}, {missing} of them missing");
     Found { at, detector: NAME, severity: Severity::Warning, about, summary, evidence: Vec::new() }
 }
 

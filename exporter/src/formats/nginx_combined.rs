@@ -203,7 +203,7 @@ fn fields(line: &[u8], [a, b, c, d, e, f]: [usize; 6]) -> Result<Fields<'_>, &'s
         bytes,
         referer: dash_is_empty(&line[c + 1..d]),
         user_agent: dash_is_empty(&line[e + 1..f]),
-        duration_micros: seconds(tail.strip_prefix(b" ").unwrap_or_default()),
+        duration_micros: tail.strip_prefix(b" ").and_then(seconds),
         forwarded_for: b"",
     })
 }
@@ -225,13 +225,7 @@ fn seconds(text: &[u8]) -> Option<u64> {
 
 /// `GET /x HTTP/1.1` as method and target. What is no HTTP (TLS bytes, an empty request) has no method and stands whole as target.
 pub(super) fn split_request(request: &[u8]) -> (&[u8], &[u8]) {
-    let space = request.iter().take(24).position(|&byte| byte == b' ');
-    let Some((method, rest)) = space.and_then(|space| Some((request.get(..space)?, request.get(space + 1..)?))) else {
-        return (b"", request);
-    };
-    if method.is_empty() || !method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_')) {
-        return (b"", request);
-    }
+    let Some((method, rest)) = method_and_rest(request) else { return (b"", request) };
     let target = match rest {
         // HTTP/0.9 has no version behind its target.
         [target @ .., b' ', b'H', b'T', b'T', b'P', b'/', _, b'.', _] => target,
@@ -241,6 +235,18 @@ pub(super) fn split_request(request: &[u8]) -> (&[u8], &[u8]) {
         },
     };
     (method, target)
+}
+
+/// The method, and what stands behind the blank after it.
+fn method_and_rest(request: &[u8]) -> Option<(&[u8], &[u8])> {
+    let space = match request {
+        [b'G', b'E', b'T', b' ', ..] => 3,
+        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
+        _ => request.iter().take(24).position(|&byte| byte == b' ')?,
+    };
+    let (method, rest) = (request.get(..space)?, request.get(space + 1..)?);
+    let is_method = !method.is_empty() && method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
+    is_method.then_some((method, rest))
 }
 
 /// nginx writes what a request lacks as `-`.

@@ -58,8 +58,8 @@ fn without_users(text: &str) -> String {
     out
 }
 
-/// Whether the word before a `=` or `:` names a secret.
-fn is_secret(front: &str) -> bool {
+/// Whether the word before a `=` or `:` names a secret; `front` may end with these.
+pub(super) fn is_secret(front: &str) -> bool {
     let front = front.trim_end_matches(['=', ':', ' ', '"', '\'']);
     let word = front.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).next().unwrap_or_default();
     let last = word.rsplit(['_', '-']).next().unwrap_or_default();
