@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
+use serde::Serialize;
+
 /// One change to the saved state. All changes of a commit are made in one transaction.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
@@ -95,6 +97,22 @@ impl ChangeLog {
     pub fn rewrite(&mut self) {
         self.rewrite = true;
     }
+}
+
+/// Adds a value as a line of JSON, for [`json_lines`]. One that is no JSON (a number that is none) is left out.
+pub fn push_json_line(lines: &mut Vec<u8>, value: &impl Serialize) {
+    let before = lines.len();
+    match serde_json::to_writer(&mut *lines, value) {
+        Ok(()) => lines.push(b'\n'),
+        Err(_) => lines.truncate(before),
+    }
+}
+
+/// Values as lines of JSON, for [`json_lines`].
+pub fn to_json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<u8> {
+    let mut lines = Vec::new();
+    values.into_iter().for_each(|value| push_json_line(&mut lines, &value));
+    lines
 }
 
 /// The JSON values of a section's lines; a damaged line is left out.

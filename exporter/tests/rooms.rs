@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     pure("feed", &["event"], &["serde"]),
     pure("incident", &["event", "finding"], &["serde"]),
     pure("sample", &["event", "subject"], &["ipnet", "serde"]),
-    pure("snapshot", &[], &["serde_json"]),
+    pure("snapshot", &[], &["serde", "serde_json"]),
     pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
@@ -80,7 +80,7 @@ const ROOMS: &[Room] = &[
         pure(
             "detectors",
             &["event", "finding", "privacy", "sample", "snapshot", "subject"],
-            &["foldhash", "lru", "serde", "serde_json", "sha2"],
+            &["foldhash", "hashbrown", "lru", "serde", "serde_json", "sha2", "smallvec"],
         ),
         &["suspects", "window"],
     ),

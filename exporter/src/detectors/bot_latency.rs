@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::event::{BotMessage, Direction, SendersNow, Timestamp};
 use crate::privacy::SenderKey;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line};
 
 /// Messages of one sender that may wait at once; a sender who writes more has the rest left out, and counted as evicted.
 const MAX_WAITING: usize = 16;
@@ -135,21 +135,21 @@ impl BotLatency {
         let changed = std::mem::take(&mut self.changed);
         let removed = std::mem::take(&mut self.removed);
         // Removals first: who was removed and came back stands among the changed too.
-        removed.iter().for_each(|key| push_line(&mut changes, &json!([key])));
+        removed.iter().for_each(|key| push_json_line(&mut changes, &json!([key])));
         for key in changed {
             if let Some(sender) = self.senders.peek_mut(&key) {
                 sender.changed = false;
-                push_line(&mut changes, &sender.save(key));
+                push_json_line(&mut changes, &sender.save(key));
             }
         }
         if !changes.is_empty() {
-            push_line(&mut changes, &json!({ "evicted": self.evicted }));
+            push_json_line(&mut changes, &json!({ "evicted": self.evicted }));
         }
         let (senders, evicted) = (&self.senders, self.evicted);
         self.log.write(changes, || {
             let mut whole = Vec::new();
-            senders.iter().rev().for_each(|(key, sender)| push_line(&mut whole, &sender.save(*key)));
-            push_line(&mut whole, &json!({ "evicted": evicted }));
+            senders.iter().rev().for_each(|(key, sender)| push_json_line(&mut whole, &sender.save(*key)));
+            push_json_line(&mut whole, &json!({ "evicted": evicted }));
             whole
         })
     }
@@ -187,11 +187,6 @@ impl Sender {
         waiting.truncate(MAX_WAITING);
         Some(Self { last_message, waiting, changed: false })
     }
-}
-
-fn push_line(lines: &mut Vec<u8>, value: &Value) {
-    lines.extend_from_slice(value.to_string().as_bytes());
-    lines.push(b'\n');
 }
 
 #[cfg(test)]

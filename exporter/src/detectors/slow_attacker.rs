@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use serde::{Deserialize, Serialize};
 
 use super::suspects::Suspect;
-use super::window::{DAY, HOUR, Table, Weigh, seconds};
+use super::window::{DAY, Table, Weigh, seconds};
 use crate::event::Timestamp;
 use crate::finding::{About, Found, Severity};
 use crate::snapshot::{Section, Write};
@@ -81,8 +81,8 @@ impl SlowAttacker {
         if u32::from(suspect.distinct_strong) < distinct {
             return None;
         }
-        let (in_hours, distinct_hours) = suspect.hours.sum(secs / HOUR);
-        let (in_days, distinct_days) = suspect.days.sum(secs / DAY);
+        let (in_hours, distinct_hours) = suspect.hours(secs);
+        let (in_days, distinct_days) = suspect.days(secs);
         let over = if in_hours >= attacks && distinct_hours >= hours {
             format!("{in_hours} attacks over {distinct_hours} hours of a day")
         } else if in_days >= attacks && distinct_days >= days {
@@ -108,10 +108,7 @@ impl SlowAttacker {
         watched.strikes = watched.strikes.saturating_add(1);
         watched.total = watched.total.saturating_add(1);
         (watched.changed, watched.last) = (secs, watched.last.max(secs));
-        suspect.hours.clear();
-        suspect.days.clear();
-        suspect.distinct_strong = 0;
-        suspect.seen_since_strike = [0; 4];
+        suspect.begin_anew();
     }
 
     /// Forgives a strike of those that have been quiet, and forgets who has none left.

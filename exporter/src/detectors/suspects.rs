@@ -6,6 +6,7 @@
 use std::num::NonZeroUsize;
 
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 use super::window::{DAY, HOUR, Place, Sightings, Slots, Table, Weigh, seconds};
 use crate::event::{AttackClass, Timestamp};
@@ -107,29 +108,91 @@ pub struct Suspect {
     pub deeds: u32,
     /// Strong ones in all.
     pub strong: u32,
-    /// Of the kinds that there were, in the order of the first time: most clients do one or two.
-    pub tallies: Vec<Tally>,
+    /// Of the kinds that there were, in the order of the first time: most clients only ever do one.
+    pub tallies: SmallVec<[Tally; 1]>,
     /// When the points were last reckoned.
     pub scored_at: u32,
     /// How far the suspicion has been told, see `suspicion`.
     pub told: u8,
-    /// Strong deeds in the last 24 hours, by hour.
-    pub hours: Slots<24>,
-    /// Strong deeds in the last 30 days, by day.
-    pub days: Slots<30>,
     /// Different strong deeds since the slow attacker's last strike.
     pub distinct_strong: u16,
-    /// A bit for each strong deed: one whose bit is set is taken for one that was done before, unless its tally knows better.
-    pub seen: [u64; 4],
-    /// The same for weak ones, which come in crowds and must not hide strong ones.
-    pub seen_weak: [u64; 2],
-    /// The same for strong ones since the slow attacker's last strike.
-    pub seen_since_strike: [u64; 4],
     /// Where the client is by the database, once somebody asked; not saved.
     pub country: Option<[u8; 2]>,
+    /// What the only deed so far was, hashed: most clients never do a second one, and need no history.
+    only: u64,
+    history: Option<Box<History>>,
+}
+
+/// What was done when, and which of it was new.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct History {
+    /// Strong deeds in the last 24 hours, by hour.
+    hours: Slots<24>,
+    /// Strong deeds in the last 30 days, by day.
+    days: Slots<30>,
+    /// A bit for each strong deed: one whose bit is set is taken for one that was done before, unless its tally knows better.
+    seen: [u64; 4],
+    /// The same for weak ones, which come in crowds and must not hide strong ones.
+    seen_weak: [u64; 2],
+    /// The same for strong ones since the slow attacker's last strike.
+    seen_since_strike: [u64; 4],
 }
 
 impl Suspect {
+    /// Strong deeds in the 24 hours before `now` (seconds since the epoch), and in how many different ones.
+    pub fn hours(&self, now: u32) -> (u32, u32) {
+        self.with_history(|history| history.hours.sum(now / HOUR))
+    }
+
+    /// Strong deeds in the 30 days before `now` (seconds since the epoch), and on how many different ones.
+    pub fn days(&self, now: u32) -> (u32, u32) {
+        self.with_history(|history| history.days.sum(now / DAY))
+    }
+
+    /// After a strike of the slow attacker: what led to it does not count again.
+    pub fn begin_anew(&mut self) {
+        self.distinct_strong = 0;
+        let history = self.history_mut();
+        history.hours.clear();
+        history.days.clear();
+        history.seen_since_strike = [0; 4];
+    }
+
+    fn with_history<T>(&self, ask: impl FnOnce(&History) -> T) -> T {
+        match &self.history {
+            Some(history) => ask(history),
+            None => ask(&self.history_of_one()),
+        }
+    }
+
+    fn history_mut(&mut self) -> &mut History {
+        if self.history.is_none() {
+            self.history = Some(Box::new(self.history_of_one()));
+            self.only = 0;
+        }
+        self.history.get_or_insert_default()
+    }
+
+    /// Of who has done one thing.
+    fn history_of_one(&self) -> History {
+        let mut history = History::default();
+        match self.tallies.first() {
+            Some(tally) if tally.kind.is_strong() => {
+                history.note_strong(self.first, self.only);
+            }
+            Some(_) => {
+                mark(&mut history.seen_weak, self.only);
+            }
+            None => {}
+        }
+        history
+    }
+
+    /// Points of all kinds at [`Suspect::scored_at`].
+    pub fn points(&self) -> f32 {
+        self.tallies.iter().map(|tally| tally.points).sum()
+    }
+
     /// What is held against it of a kind.
     pub fn tally(&self, kind: Kind) -> Option<&Tally> {
         self.tallies.iter().find(|tally| tally.kind == kind)
@@ -138,10 +201,6 @@ impl Suspect {
     /// The same, to be changed; there from now on.
     pub fn tally_mut(&mut self, kind: Kind) -> &mut Tally {
         let place = self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
-            if self.tallies.is_empty() {
-                // Many clients never do a second kind of thing.
-                self.tallies.reserve_exact(1);
-            }
             self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0, firsts: [0; FIRSTS] });
             self.tallies.len() - 1
         });
@@ -151,15 +210,22 @@ impl Suspect {
     /// Notes a deed; whether it is a new one and not a repetition.
     pub fn note(&mut self, at: Timestamp, deed: Deed) -> bool {
         let secs = seconds(at);
-        if secs.saturating_sub(self.last) > DAY {
-            // Who tries the same again another day does something again.
-            (self.seen, self.seen_weak) = ([0; 4], [0; 2]);
-            self.tallies.iter_mut().for_each(|tally| tally.firsts = [0; FIRSTS]);
-        }
         let is_strong = deed.kind.is_strong();
         // One path may be part of deeds of several kinds (the multiplier spreads them, Knuth).
         let what = deed.what.wrapping_add(deed.kind.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let is_unseen = if is_strong { mark(&mut self.seen, what) } else { mark(&mut self.seen_weak, what) };
+        let (is_unseen, is_new_since_strike) = if self.tallies.is_empty() {
+            self.only = what;
+            (true, true)
+        } else {
+            if secs.saturating_sub(self.last) > DAY {
+                // Who tries the same again another day does something again.
+                let history = self.history_mut();
+                (history.seen, history.seen_weak) = ([0; 4], [0; 2]);
+                self.tallies.iter_mut().for_each(|tally| tally.firsts = [0; FIRSTS]);
+            }
+            let history = self.history_mut();
+            if is_strong { history.note_strong(secs, what) } else { (mark(&mut history.seen_weak, what), false) }
+        };
         let tally = self.tally_mut(deed.kind);
         let is_new = tally.is_first(what).unwrap_or(is_unseen);
         tally.times = tally.times.saturating_add(deed.times);
@@ -167,14 +233,20 @@ impl Suspect {
         self.first = if self.deeds == 0 { secs } else { self.first.min(secs) };
         self.last = self.last.max(secs);
         self.deeds = self.deeds.saturating_add(deed.times);
-        if deed.kind.is_strong() {
+        if is_strong {
             self.strong = self.strong.saturating_add(deed.times);
-            let is_new_since_strike = mark(&mut self.seen_since_strike, what);
             self.distinct_strong = self.distinct_strong.saturating_add(u16::from(is_new_since_strike));
-            self.hours.add(secs / HOUR);
-            self.days.add(secs / DAY);
         }
         is_new
+    }
+}
+
+impl History {
+    /// Notes a strong deed; whether it was not seen before, and not since the last strike.
+    fn note_strong(&mut self, secs: u32, what: u64) -> (bool, bool) {
+        self.hours.add(secs / HOUR);
+        self.days.add(secs / DAY);
+        (mark(&mut self.seen, what), mark(&mut self.seen_since_strike, what))
     }
 }
 
@@ -294,11 +366,27 @@ impl Serialize for Suspect {
     fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let tally = |tally: &Tally| (tally.kind.index(), tally.times, tally.distinct, tally.points, tally.firsts);
         let tallies = self.tallies.iter().map(tally).collect();
-        let Self { first, last, requests, deeds, strong, scored_at, told, hours, days, distinct_strong, .. } = *self;
-        let Self { seen, seen_weak, seen_since_strike, .. } = *self;
-        let bits = (seen, seen_weak, seen_since_strike);
-        Saved(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, bits.0, bits.1, bits.2)
+        let Self { first, last, requests, deeds, strong, scored_at, told, distinct_strong, .. } = *self;
+        self.with_history(|history| {
+            let History { hours, days, seen, seen_weak, seen_since_strike } = *history;
+            Saved(
+                first,
+                last,
+                requests,
+                deeds,
+                strong,
+                tallies,
+                scored_at,
+                told,
+                hours,
+                days,
+                distinct_strong,
+                seen,
+                seen_weak,
+                seen_since_strike,
+            )
             .serialize(out)
+        })
     }
 }
 
@@ -310,23 +398,8 @@ impl<'de> Deserialize<'de> for Suspect {
         let tally =
             |(place, times, distinct, points, firsts)| Some(Tally { kind: Kind::all().nth(place)?, times, distinct, points, firsts });
         let tallies = tallies.into_iter().filter_map(tally).collect();
-        Ok(Self {
-            first,
-            last,
-            requests,
-            deeds,
-            strong,
-            tallies,
-            scored_at,
-            told,
-            hours,
-            days,
-            distinct_strong,
-            seen,
-            seen_weak,
-            seen_since_strike,
-            country: None,
-        })
+        let history = Some(Box::new(History { hours, days, seen, seen_weak, seen_since_strike }));
+        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, distinct_strong, country: None, only: 0, history })
     }
 }
 
@@ -362,6 +435,27 @@ mod tests {
         assert_eq!(suspect.tally(Kind::SshFailure), None);
         let saved = serde_json::to_string(suspect).unwrap();
         assert_eq!(serde_json::from_str::<Suspect>(&saved).unwrap(), *suspect);
+    }
+
+    #[test]
+    fn who_did_one_thing_has_the_history_of_it() {
+        let at = Timestamp::from_secs(1_775_253_600);
+        for class in [AttackClass::ConfigProbe, AttackClass::Suspicious] {
+            let mut suspect = Suspect::default();
+            assert!(suspect.note(at, deed(class, 7)));
+            let strong = u32::from(class.is_strong());
+            assert_eq!((suspect.hours(seconds(at)), suspect.days(seconds(at))), ((strong, strong), (strong, strong)));
+            let restarted: Suspect = serde_json::from_str(&serde_json::to_string(&suspect).unwrap()).unwrap();
+            for mut suspect in [suspect, restarted] {
+                assert!(!suspect.note(at, deed(class, 7)), "{class:?}: the same again");
+                assert!(suspect.note(at, deed(class, 8)));
+                assert_eq!((suspect.hours(seconds(at)).0, u32::from(suspect.distinct_strong)), (3 * strong, 2 * strong));
+                suspect.begin_anew();
+                assert_eq!((suspect.hours(seconds(at)).0, suspect.distinct_strong), (0, 0));
+                let later = at.plus(std::time::Duration::from_secs(2 * 86_400));
+                assert!(suspect.note(later, deed(class, 7)), "{class:?}: another day");
+            }
+        }
     }
 
     #[test]

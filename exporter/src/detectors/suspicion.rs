@@ -104,14 +104,13 @@ impl Suspicion {
 
     /// The score at `now`.
     pub fn score(&self, suspect: &Suspect, now: Timestamp) -> f32 {
-        suspect.tallies.iter().map(|tally| tally.points).sum::<f32>() * self.fade(suspect, seconds(now))
+        suspect.points() * self.fade(suspect, seconds(now))
     }
 
     /// Whether a client counts as suspicious.
     pub fn is_suspicious(&self, suspect: &Suspect, now: Timestamp) -> bool {
         // Points only fade: most clients need no closer look.
-        let points = suspect.tallies.iter().map(|tally| tally.points).sum::<f32>();
-        points >= self.config.suspicious_score && self.score(suspect, now) >= self.config.suspicious_score
+        suspect.points() >= self.config.suspicious_score && self.score(suspect, now) >= self.config.suspicious_score
     }
 
     /// The score's terms at `now`, the greatest first.

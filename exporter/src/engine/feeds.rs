@@ -10,7 +10,7 @@ use crate::event::{Timestamp, rfc3339_or_null};
 use crate::feed::{Batch, Entry, Feed, Field, Pushed};
 use crate::metrics::{Page, names, notifications};
 use crate::privacy::Privacy;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
 
 pub(super) mod entries;
 mod pushing;
@@ -225,11 +225,10 @@ impl Feeds {
         if self.settings.is_none() {
             return self.is_stale.then(|| Write::Delete { section: SECTION.to_owned() });
         }
-        let lines = |entries: Vec<&Entry>| entries.iter().flat_map(|entry| format!("{}\n", json!(entry)).into_bytes()).collect::<Vec<u8>>();
         let already = self.saving.0.max(self.saved);
         self.saving = (self.last_id, self.pushing.as_ref().map_or(0, Pushing::pushed));
         let rings = &self.rings;
-        self.log.write(lines(behind(rings, already)), || lines(behind(rings, 0)))
+        self.log.write(to_json_lines(behind(rings, already)), || to_json_lines(behind(rings, 0)))
     }
 
     /// After a commit. One that failed is written again whole; what it held is pushed all the same, as reading goes on.

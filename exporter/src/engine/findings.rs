@@ -3,14 +3,12 @@
 
 use std::collections::VecDeque;
 
-use serde_json::json;
-
 use super::Action;
 use super::detection::Context;
 use super::feeds::entries;
 use crate::feed::Feed;
 use crate::finding::Finding;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
 
 /// Findings that are kept for people.
 pub(super) const MAX_FINDINGS: usize = 500;
@@ -64,12 +62,9 @@ impl Findings {
 
     /// The write that saves what is new.
     pub(super) fn save(&mut self) -> Option<Write> {
-        let lines = |findings: &mut dyn Iterator<Item = &Finding>| {
-            findings.flat_map(|finding| format!("{}\n", json!(finding)).into_bytes()).collect::<Vec<u8>>()
-        };
-        let fresh = lines(&mut self.recent.iter().skip(self.recent.len() - std::mem::take(&mut self.unsaved)));
+        let known = self.recent.len() - std::mem::take(&mut self.unsaved);
         let recent = &self.recent;
-        self.log.write(fresh, || lines(&mut recent.iter()))
+        self.log.write(to_json_lines(recent.iter().skip(known)), || to_json_lines(recent))
     }
 
     /// After a commit that failed.

@@ -6,12 +6,11 @@ use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
 use crate::subject::Client;
 
 /// Attacks that are kept for people.
@@ -310,11 +309,8 @@ impl Ledger {
 
     /// The writes that save what is new.
     pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
-        let lines = |entries: &mut dyn Iterator<Item = Entry>| {
-            entries.flat_map(|entry| format!("{}\n", json!(entry)).into_bytes()).collect::<Vec<u8>>()
-        };
         let known = self.recent.len() - std::mem::take(&mut self.unsaved);
-        let fresh = lines(&mut self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
+        let fresh = to_json_lines(self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
         let recent = &self.recent;
         self.samples.each_changed(|samples| {
             for sample in &mut samples.kept {
@@ -322,7 +318,7 @@ impl Ledger {
             }
         });
         self.tops.each_changed(|top| top.text.make_shown(privacy));
-        let write = self.log.write(fresh, || lines(&mut recent.iter().map(|raw| raw.shown(privacy))));
+        let write = self.log.write(fresh, || to_json_lines(recent.iter().map(|raw| raw.shown(privacy))));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }
 

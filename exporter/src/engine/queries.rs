@@ -164,7 +164,7 @@ impl Engine {
         let (detection, privacy) = (&self.shared.detection, &*self.shared.privacy);
         Some(match query {
             Query::Clients(window) => {
-                let clients = detection.top(now, usize::MAX).into_iter();
+                let clients = detection.ranked(now).into_iter();
                 let known = clients.filter_map(|(client, _)| Some((client, detection.suspects.get(client)?)));
                 window.page("clients", known, |(client, suspect)| brief(now, detection, privacy, client, suspect))
             }
@@ -301,7 +301,7 @@ fn brief(now: Timestamp, detection: &Detection, privacy: &Privacy, client: Clien
         "client": shown(client, privacy), "country": location.country_or_unknown(), "asn": location.asn,
         "score": score(now, detection, client), "suspicious": detection.suspicion.is_suspicious(suspect, now),
         "requests": suspect.requests, "attacks": suspect.deeds, "strong_attacks": suspect.strong, "kinds": kinds,
-        "attack_hours": suspect.hours.sum(u32::try_from(now.secs() / 3_600).unwrap_or(0)).1,
+        "attack_hours": suspect.hours(u32::try_from(now.secs()).unwrap_or(0)).1,
         "first_seen": time(suspect.first), "last_seen": time(suspect.last),
         "strikes": detection.slow_attacker.as_ref().and_then(|slow| slow.watched(client)).map_or(0, |watched| watched.strikes),
     })

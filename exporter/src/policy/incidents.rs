@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::event::Timestamp;
 use crate::finding::{Finding, Severity};
 use crate::incident::{Change, Incident, PLAYERS, Player};
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line, to_json_lines};
 use crate::subject::Client;
 
 /// The section that incidents are saved in: they name clients.
@@ -285,12 +285,14 @@ impl Incidents {
     /// What changed since the last call.
     pub fn save(&mut self) -> Option<Write> {
         let kept = &self.kept;
-        let line = |id: &u64| match kept.get(id) {
-            Some(incident) => format!("{}\n", json!(incident)),
-            None => format!("{}\n", json!({ "gone": id })),
-        };
-        let fresh: String = std::mem::take(&mut self.unsaved).iter().map(line).collect();
-        self.log.write(fresh.into_bytes(), || kept.keys().map(line).collect::<String>().into_bytes())
+        let mut fresh = Vec::new();
+        for id in std::mem::take(&mut self.unsaved) {
+            match kept.get(&id) {
+                Some(incident) => push_json_line(&mut fresh, incident),
+                None => push_json_line(&mut fresh, &json!({ "gone": id })),
+            }
+        }
+        self.log.write(fresh, || to_json_lines(kept.values()))
     }
 
     /// After a commit that failed.

@@ -8,14 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::incidents::{Changed, Incidents};
 use super::quiet_hours::QuietHours;
 use crate::event::Timestamp;
 use crate::finding::Severity;
 use crate::incident::{Change, Delivered, Delivery, Incident, Outcome, PLAYERS, Told};
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
 
 /// How long the next edit waits after the first message, the first edit, and so on, in seconds: news grows old.
 const EDIT_AFTER_SECS: [u64; 3] = [60, 600, 3_600];
@@ -304,9 +303,8 @@ impl Outbox {
             self.outcome = Outcomes::Saving;
         }
         let entries = &self.entries;
-        let line = |id: &u64| format!("{}\n", json!((id, entries.get(id))));
-        let fresh: String = self.saving.iter().map(line).collect();
-        self.log.write(fresh.into_bytes(), || entries.keys().map(line).collect::<String>().into_bytes())
+        let fresh = to_json_lines(self.saving.iter().map(|id| (id, entries.get(id))));
+        self.log.write(fresh, || to_json_lines(entries))
     }
 
     /// After a commit of what [`Outbox::save`] gave.

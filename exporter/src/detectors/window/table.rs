@@ -1,15 +1,15 @@
 //! A table with a fixed number of places. When it is full, the weakest of a few entries gives way; what changed since the last save is
 //! known, so that saving costs what changed.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash};
 
 use foldhash::quality::RandomState;
+use hashbrown::HashTable;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line};
 
 /// Entries that are compared to find one that gives way: enough that a strong one hardly ever does.
 const CANDIDATES: usize = 16;
@@ -31,7 +31,9 @@ pub struct Place(u32);
 
 /// Entries by key, at most a fixed number. Places are part of what is saved, so that a restart changes nothing about who gives way.
 pub struct Table<K, V> {
-    places: HashMap<K, u32, RandomState>,
+    /// By the hashes of the entries' keys: a place takes four bytes, and who is not in it is told without looking at entries.
+    places: HashTable<u32>,
+    hasher: RandomState,
     entries: Vec<(K, V)>,
     /// For each place whether it is among `changed`.
     is_changed: Vec<bool>,
@@ -47,7 +49,8 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
     /// A table of at most `limit` entries, saved as `section`; takes up what was saved.
     pub fn new(limit: usize, section: String, saved: Option<&Section>) -> Self {
         let mut table = Self {
-            places: HashMap::default(),
+            places: HashTable::new(),
+            hasher: RandomState::default(),
             entries: Vec::new(),
             is_changed: Vec::new(),
             limit: limit.clamp(1, u32::MAX as usize),
@@ -89,7 +92,8 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// Where an entry is, until the next one comes or goes.
     pub fn find(&self, key: &K) -> Option<Place> {
-        self.places.get(key).copied().map(Place)
+        let entries = &self.entries;
+        self.places.find(self.hasher.hash_one(key), |place| entries[*place as usize].0 == *key).copied().map(Place)
     }
 
     /// The entry at a place that [`Table::find`] or [`Table::enter`] gave.
@@ -105,7 +109,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// An entry.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.places.get(key).and_then(|place| self.entries.get(*place as usize)).map(|(_, value)| value)
+        self.find(key).map(|place| self.at(place))
     }
 
     /// An entry that will be changed.
@@ -146,17 +150,32 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
     pub fn enter(&mut self, key: K, now: u32, value: V) -> Place {
         let place = if self.is_full() {
             let place = self.weakest(now);
-            let (gone, _) = std::mem::replace(&mut self.entries[place], (key, value));
-            self.places.remove(&gone);
+            self.take_place(place);
+            self.entries[place] = (key, value);
             self.evicted += 1;
             place
         } else {
             self.entries.push((key, value));
             self.entries.len() - 1
         };
-        self.places.insert(key, place as u32);
+        self.give_place(place);
         self.mark(place as u32);
         Place(place as u32)
+    }
+
+    /// Makes the entry at a place be found there.
+    fn give_place(&mut self, place: usize) {
+        let (entries, hasher) = (&self.entries, &self.hasher);
+        let hash = |place: &u32| hasher.hash_one(entries[*place as usize].0);
+        self.places.insert_unique(hash(&(place as u32)), place as u32, hash);
+    }
+
+    /// Makes the entry at a place be found no more.
+    fn take_place(&mut self, place: usize) {
+        let hash = self.hasher.hash_one(self.entries[place].0);
+        if let Ok(entry) = self.places.find_entry(hash, |known| *known as usize == place) {
+            entry.remove();
+        }
     }
 
     fn mark(&mut self, place: u32) {
@@ -180,10 +199,15 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
 
     /// Takes an entry out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        let place = self.places.remove(key)? as usize;
+        let place = self.find(key)?.0 as usize;
+        self.take_place(place);
+        let last = self.entries.len() - 1;
+        if place < last {
+            self.take_place(last);
+        }
         let (_, value) = self.entries.swap_remove(place);
-        if let Some((moved, _)) = self.entries.get(place) {
-            self.places.insert(*moved, place as u32);
+        if place < last {
+            self.give_place(place);
         }
         self.mark(place as u32);
         // As when it is loaded: a restart changes nothing about who gives way.
@@ -230,7 +254,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         let (entries, head) = (&self.entries, self.head());
         self.log.write(changes, || {
             let mut whole = head;
-            entries.iter().enumerate().for_each(|(place, entry)| push_line(&mut whole, &(place, &entry.0, &entry.1)));
+            entries.iter().enumerate().for_each(|(place, entry)| push_json_line(&mut whole, &(place, &entry.0, &entry.1)));
             whole
         })
     }
@@ -244,7 +268,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         let mut lines = self.head();
         for place in places {
             if let Some((key, value)) = self.entries.get(place as usize) {
-                push_line(&mut lines, &(place, key, value));
+                push_json_line(&mut lines, &(place, key, value));
             }
         }
         lines
@@ -253,7 +277,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
     /// How many entries there are, and where the hand stands: in front of each save, since places may have been given up.
     fn head(&self) -> Vec<u8> {
         let mut line = Vec::new();
-        push_line(&mut line, &json!({ "length": self.entries.len(), "hand": self.hand, "evicted": self.evicted }));
+        push_json_line(&mut line, &json!({ "length": self.entries.len(), "hand": self.hand, "evicted": self.evicted }));
         line
     }
 
@@ -271,20 +295,13 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
             }
         }
         for (key, value) in places.into_iter().flatten() {
-            if self.places.insert(key, self.entries.len() as u32).is_none() {
+            // Damaged, if a key stands twice: it keeps its first place.
+            if self.find(&key).is_none() {
                 self.entries.push((key, value));
-            } else {
-                // Damaged: a key that stands twice keeps its first place.
-                self.places.insert(key, self.entries.iter().position(|(known, _)| *known == key).unwrap_or(0) as u32);
+                self.give_place(self.entries.len() - 1);
             }
         }
         self.hand = self.hand.checked_rem(self.entries.len()).unwrap_or(0);
-    }
-}
-
-fn push_line(out: &mut Vec<u8>, value: &impl Serialize) {
-    if serde_json::to_writer(&mut *out, value).is_ok() {
-        out.push(b'\n');
     }
 }
 
