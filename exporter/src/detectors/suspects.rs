@@ -284,9 +284,9 @@ pub struct Suspects {
 }
 
 /// Clients remembered as seen once while the table is full, for each place in it.
-const SIGHTINGS_PER_PLACE: usize = 128;
-/// The most of them: 16 MiB.
-const MAX_SIGHTING_SETS: usize = 1 << 20;
+const SIGHTINGS_PER_PLACE: usize = 64;
+/// The most of them, four in a set: 8 MiB, enough for two million newcomers between two requests of a slow attacker.
+const MAX_SIGHTING_SETS: usize = 1 << 19;
 
 impl Suspects {
     /// At most `max_clients`; takes up what was saved.
