@@ -4,10 +4,8 @@ use std::error::Error as _;
 use std::time::Duration;
 
 use reqwest::header::HeaderMap;
-use reqwest::{Client, Method, RequestBuilder, Url, redirect};
+use reqwest::{Client, IntoUrl, Method, RequestBuilder, redirect};
 use thiserror::Error;
-
-use super::address::Address;
 
 /// How long a connection may take; less than the whole, so that it is known that nothing was sent.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -46,7 +44,8 @@ pub(super) enum NoReply {
 pub(super) struct Exchange(Client);
 
 impl Exchange {
-    pub(super) fn new(address: &Address, timeout: Duration) -> Result<Self, NoClient> {
+    /// `is_plain`: nothing is encrypted.
+    pub(super) fn new(is_plain: bool, timeout: Duration) -> Result<Self, NoClient> {
         let mut client = Client::builder()
             .connect_timeout(CONNECT_WITHIN.min(timeout / 2))
             .timeout(timeout)
@@ -54,14 +53,14 @@ impl Exchange {
             .redirect(redirect::Policy::none())
             .no_proxy()
             .user_agent(concat!("hostwarden/", env!("CARGO_PKG_VERSION")));
-        if address.is_plain() {
+        if is_plain {
             // A machine without any certificates can still be asked without them.
             client = client.tls_certs_only([]);
         }
         client.build().map(Self).map_err(|error| NoClient(cause(error)))
     }
 
-    pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
         self.0.request(method, url)
     }
 

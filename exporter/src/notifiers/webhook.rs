@@ -100,7 +100,7 @@ impl Webhook {
     ///
     /// This machine has no certificates.
     pub fn new(config: Config) -> Result<Self, NoClient> {
-        let exchange = Exchange::new(&config.address, config.timeout)?;
+        let exchange = Exchange::new(config.address.is_plain(), config.timeout)?;
         Ok(Self { config, exchange, soon: SOON, later: LATER, health: Health::default() })
     }
 

@@ -61,7 +61,7 @@ pub(super) enum Refused {
 
 /// Opens the database, makes it if it is not there, brings it to the newest version and reads everything in it.
 pub(super) fn open(path: &Path) -> Result<(Connection, Sections), Refused> {
-    let failed = |source: io::Error| Refused::Failed(Error::Unwritable { path: path.to_owned(), source });
+    let failed = |cause: io::Error| Refused::Failed(Error::Unwritable { path: path.to_owned(), cause });
     let is_empty = make(path).map_err(failed)? == 0;
     // SQLite takes an empty file for a new database and throws its log away. The log is never there first: somebody cut the file.
     let log_bytes = std::fs::metadata(path.with_extension("db-wal")).map_or(0, |log| log.len());
@@ -70,7 +70,7 @@ pub(super) fn open(path: &Path) -> Result<(Connection, Sections), Refused> {
     }
     match connect(path, "NORMAL") {
         // No room for the shared memory file (a full disk), or a file system that has none. Without it no other process can look in.
-        Err(Refused::Failed(Error::Database { source: rusqlite::Error::SqliteFailure(failure, _), .. }))
+        Err(Refused::Failed(Error::Database { cause: rusqlite::Error::SqliteFailure(failure, _), .. }))
             if SHARED_MEMORY_FAILURES.contains(&failure.extended_code) =>
         {
             connect(path, "EXCLUSIVE")

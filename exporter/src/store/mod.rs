@@ -20,7 +20,7 @@ use database::Refused;
 /// The database's file name in the state directory; SQLite adds `-wal` and `-shm` beside it.
 const DATABASE: &str = "state.db";
 
-/// What may be told from a failure of the store.
+/// What may be told from a failure of the store. A cause is part of the text, and so is no `source`: who prints the chain would tell it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the directory: give up.
@@ -30,12 +30,12 @@ pub enum Error {
         dir: PathBuf,
     },
     /// The directory or a file in it cannot be made, opened, renamed or written: somebody has to look at permissions and mounts.
-    #[error("open {}: {source}", .path.display())]
+    #[error("open {}: {cause}", .path.display())]
     Unwritable {
         /// What was to be opened.
         path: PathBuf,
         /// Why it could not.
-        source: io::Error,
+        cause: io::Error,
     },
     /// No space left: nothing was saved, and a later commit may succeed.
     #[error("write {}: no space left", .path.display())]
@@ -44,12 +44,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// Anything else that the database says: nothing was saved, and a later commit may succeed.
-    #[error("use {}: {source}", .path.display())]
+    #[error("use {}: {cause}", .path.display())]
     Database {
         /// The database.
         path: PathBuf,
         /// What SQLite says.
-        source: rusqlite::Error,
+        cause: rusqlite::Error,
     },
 }
 
@@ -58,15 +58,15 @@ impl Error {
         match source.sqlite_error_code() {
             Some(rusqlite::ErrorCode::DiskFull) => Self::Full { path: path.to_owned() },
             Some(rusqlite::ErrorCode::ReadOnly | rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::PermissionDenied) => {
-                Self::Unwritable { path: path.to_owned(), source: io::Error::other(source) }
+                Self::Unwritable { path: path.to_owned(), cause: io::Error::other(source) }
             }
-            _ => Self::Database { path: path.to_owned(), source },
+            _ => Self::Database { path: path.to_owned(), cause: source },
         }
     }
 
     fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Unwritable { path, source }
+        move |cause| Self::Unwritable { path, cause }
     }
 }
 
@@ -106,7 +106,7 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<Opened, Error> {
                 Ok((connection, sections)) => (connection, sections, Some(aside)),
                 Err(Refused::Failed(error)) => return Err(error),
                 Err(Refused::Unusable(reason)) => {
-                    return Err(Error::Unwritable { path, source: io::Error::other(format!("a new database is unusable: {reason}")) });
+                    return Err(Error::Unwritable { path, cause: io::Error::other(format!("a new database is unusable: {reason}")) });
                 }
             }
         }
@@ -120,7 +120,7 @@ fn lock(dir: &Path) -> Result<File, Error> {
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { dir: dir.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(Error::Unwritable { path, source }),
+        Err(TryLockError::Error(cause)) => Err(Error::Unwritable { path, cause }),
     }
 }
 
@@ -132,7 +132,7 @@ fn set_aside(dir: &Path, now: Timestamp) -> Result<PathBuf, Error> {
     for suffix in ["-wal", "-shm", "-journal", ""] {
         let from = dir.join(format!("{DATABASE}{suffix}"));
         match std::fs::rename(&from, dir.join(format!("{name}{suffix}"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::Unwritable { path: from, source: error }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(Error::Unwritable { path: from, cause: error }),
             _ => {}
         }
     }

@@ -72,7 +72,7 @@ async fn serve(mut tcp: TcpStream, behaviour: &Behaviour) -> io::Result<()> {
     behaviour.answer(Step::Greeting, &mut tcp, &greeting).await?;
     match behaviour.fault {
         Some((Step::Handshake, Fault::Late(late))) => {
-            // Only once the client has begun.
+            // Only once the client has begun. Being late is the fault that is tried here; nothing waits for it to be over.
             tcp.peek(&mut [0]).await?;
             tokio::time::sleep(late).await;
         }

@@ -84,6 +84,9 @@ impl Webhook {
         if !is_webhook {
             return Err(Unfit { what: "is no address of a Discord webhook", remedy });
         }
+        if text.ends_with("/ID/TOKEN") {
+            return Err(Unfit { what: "is the example of the documentation", remedy });
+        }
         let is_thread = |query: &str| query.strip_prefix("thread_id=").is_some_and(|id| id.bytes().all(|b| b.is_ascii_digit()));
         if address.url().fragment().is_some() || !address.url().query().is_none_or(is_thread) {
             return Err(Unfit { what: "holds more than thread_id behind its path", remedy });
@@ -153,7 +156,7 @@ impl Discord {
     ///
     /// This machine has no certificates.
     pub fn new(config: Config) -> Result<Self, NoClient> {
-        let exchange = Exchange::new(&config.webhook.0, config.timeout)?;
+        let exchange = Exchange::new(config.webhook.0.is_plain(), config.timeout)?;
         Ok(Self { config, exchange, soon: SOON, later: LATER, health: Health::default(), is_unknown: false })
     }
 
@@ -274,6 +277,7 @@ mod tests {
             ("https://discord.com/api/webhooks/1/", "is no address of a Discord webhook"),
             ("https://discord.com/api/webhooks/1/a/slack", "is no address of a Discord webhook"),
             ("https://discord.com/channels/1/2", "is no address of a Discord webhook"),
+            ("https://discord.com/api/webhooks/ID/TOKEN", "is the example of the documentation"),
             ("https://discord.com/api/webhooks/1/a?wait=false", "holds more than thread_id behind its path"),
             ("https://discord.com/api/webhooks/1/a#x", "holds more than thread_id behind its path"),
             ("123/abc", "is no address of the web"),

@@ -94,16 +94,8 @@ fn answers_mean_what_they_say() {
         assert_eq!(pushed.outcome, outcome, "{answer}");
         match wait {
             Some(secs) => assert_eq!(pushed.wait, Duration::from_secs(secs), "{answer}"),
-            None => assert!((Duration::from_millis(500)..=FIRST_WAIT).contains(&pushed.wait), "{answer}: {:?}", pushed.wait),
+            None => assert!((1_000..=1_250).contains(&pushed.wait.as_millis()), "{answer}: {:?}", pushed.wait),
         }
-    }
-}
-
-#[test]
-fn failures_make_the_waits_longer_up_to_a_bound() {
-    for (failures, least, most) in [(1, 0.5, 1.0), (4, 4.0, 8.0), (9, 128.0, 256.0), (10, 150.0, 300.0), (u32::MAX, 150.0, 300.0)] {
-        let wait = back_off(failures).as_secs_f64();
-        assert!((least..=most).contains(&wait), "{failures}: {wait}");
     }
 }
 
