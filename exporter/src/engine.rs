@@ -32,6 +32,7 @@ mod machine;
 mod notices;
 pub mod probes;
 mod queries;
+mod ranking;
 mod recorder;
 mod source;
 mod telling;

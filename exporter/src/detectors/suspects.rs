@@ -213,7 +213,7 @@ impl Suspect {
         let is_strong = deed.kind.is_strong();
         // One path may be part of deeds of several kinds (the multiplier spreads them, Knuth).
         let what = deed.what.wrapping_add(deed.kind.index() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        let (is_unseen, is_new_since_strike) = if self.tallies.is_empty() {
+        let (is_unseen, is_new_since_strike) = if self.tallies.is_empty() && self.history.is_none() {
             self.only = what;
             (true, true)
         } else {

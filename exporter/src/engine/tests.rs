@@ -345,6 +345,24 @@ fn what_an_archive_missed_is_pushed_without_waiting_for_the_clock() {
 }
 
 #[test]
+fn a_page_has_the_first_of_all_who_are_ranked() {
+    let mut engine = engine(BTreeMap::new());
+    // Each client asks for more than the last one, so that scores differ until they reach their cap.
+    let deeds = (1..=60).flat_map(|client| (0..client).map(move |deed| (client * 7_919 % 251, deed)));
+    let lines: String = deeds
+        .map(|(client, deed)| {
+            format!("203.0.113.{client} - - [03/Apr/2026:10:00:00 +0000] \"GET /{deed}/.env HTTP/1.1\" 404 1 \"-\" \"test\"\n")
+        })
+        .collect();
+    engine.step(NOW, Input::Lines(Batch { lines: lines.into_bytes(), ..batch(0, 0) }));
+    let detection = &engine.shared.detection;
+    let (top, ranked) = (detection.top(NOW), detection.ranked(NOW));
+    assert_eq!((top.len(), ranked.len()), (20, 60));
+    assert_eq!(top[..], ranked[..20]);
+    assert!(ranked.windows(2).all(|pair| (pair[0].1, pair[1].0) > (pair[1].1, pair[0].0)), "the highest score first, then by address");
+}
+
+#[test]
 fn a_page_obeys_the_rules() {
     let mut engine = engine(BTreeMap::new());
     engine.step(NOW, Input::Lines(batch(0, 100)));

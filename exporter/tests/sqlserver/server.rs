@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     Cut,
     /// Says something else.
     Garbage,
-    /// The right thing, but late.
+    /// The right thing, but late. By real time, as what is tried measures it; nothing but the client waits for it.
     Late(Duration),
     /// Another answer.
     Answer(Vec<u8>),
@@ -72,7 +72,7 @@ async fn serve(mut tcp: TcpStream, behaviour: &Behaviour) -> io::Result<()> {
     behaviour.answer(Step::Greeting, &mut tcp, &greeting).await?;
     match behaviour.fault {
         Some((Step::Handshake, Fault::Late(late))) => {
-            // Only once the client has begun. Being late is the fault that is tried here; nothing waits for it to be over.
+            // Only once the client has begun.
             tcp.peek(&mut [0]).await?;
             tokio::time::sleep(late).await;
         }
