@@ -414,7 +414,8 @@ impl Detection {
     pub(super) fn show(&self, now: Timestamp, privacy: &Privacy, page: &mut Page) {
         let row = |(client, score): (Client, f32)| {
             let country = self.locate.locate(client.address()).country_or_unknown().to_owned();
-            (shown(client, privacy), country, f64::from(score))
+            // As precise as the terms that explain it.
+            (shown(client, privacy), country, (f64::from(score) * 10.0).round() / 10.0)
         };
         let mut top: Vec<(String, String, f64)> = Vec::new();
         for (client, country, score) in self.top(now).into_iter().map(row) {
