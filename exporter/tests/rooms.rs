@@ -70,12 +70,12 @@ const ROOMS: &[Room] = &[
     pure("incident", &["event", "finding"], &["serde"]),
     pure("sample", &["event", "subject"], &["ipnet", "serde"]),
     pure("snapshot", &[], &["serde", "serde_json"]),
-    pure("privacy", &[], &["aws_lc_rs", "hmac", "serde", "sha2"]),
+    pure("privacy", &[], &["aws_lc_rs", "foldhash", "hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
         &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "syslog", "timestamps"],
     ),
-    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax"]),
+    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax", "wide"]),
     apart(
         pure(
             "detectors",

@@ -13,9 +13,14 @@ const ANSWER_BITS: u32 = 12;
 /// Set in each fingerprint, so that an empty slot is none.
 const TAKEN: u64 = 1 << 63;
 
+/// Slots of which one text may take any. Half a line of the processor's cache, and never parts of two.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct Set([u64; WAYS]);
+
 /// Answers for texts.
 pub(super) struct Cache<T> {
-    sets: Vec<[u64; WAYS]>,
+    sets: Vec<Set>,
     answers: Vec<T>,
     hasher: foldhash::quality::RandomState,
 }
@@ -24,7 +29,7 @@ impl<T: Copy + PartialEq> Cache<T> {
     /// For `size` texts at most, rounded up to a power of two.
     pub(super) fn new(size: usize) -> Self {
         let sets = (size / WAYS).next_power_of_two();
-        Self { sets: vec![[0; WAYS]; sets], answers: Vec::new(), hasher: Default::default() }
+        Self { sets: vec![Set([0; WAYS]); sets], answers: Vec::new(), hasher: Default::default() }
     }
 
     /// The answer for `text`; `ask` is called if it is not remembered. One text may have answers of several variants.
@@ -37,7 +42,7 @@ impl<T: Copy + PartialEq> Cache<T> {
         // The set is chosen by the lower bits, which the fingerprint lacks.
         let at = hash as usize & (self.sets.len() - 1);
         let fingerprint = (hash | TAKEN) >> ANSWER_BITS;
-        let Some(set) = self.sets.get_mut(at) else { return ask() };
+        let Some(Set(set)) = self.sets.get_mut(at) else { return ask() };
         if let Some(way) = set.iter().position(|slot| slot >> ANSWER_BITS == fingerprint)
             && let Some(answer) = self.answers.get(set[way] as usize & (ANSWERS - 1))
         {

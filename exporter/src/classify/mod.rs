@@ -14,6 +14,7 @@ mod cache;
 mod files;
 mod filter;
 mod jndi;
+mod lanes;
 mod normalise;
 mod paths;
 mod protocols;
@@ -229,7 +230,7 @@ fn examine(target: &[u8], paths: &Paths, values: &mut Values, [decoded, resolved
     let effort = normalise::decode(path, decoded, spare);
     let ups = normalise::resolve(decoded, resolved);
     let by_name = paths.find(resolved);
-    let fits = |rule: &&Rule| rule.class != AttackClass::ConfigProbe || !status::holds_own_files(resolved);
+    let fits = |rule: &&Rule| rule.class != AttackClass::ConfigProbe || !paths.holds_own_files(resolved);
     let [by_always, by_refused, by_missing] = [by_name.always, by_name.refused, by_name.missing].map(|rule| rule.filter(fits));
     let mut always = stronger(by_always.map(|rule| rule.at(Place::Path)), climbing(ups, effort));
     // Codes and names in the path are values too, as applications route by them.

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 
 use aho_corasick::AhoCorasick;
 
-use super::automaton::{Case, automaton};
+use super::automaton::{Case, Needles, automaton};
 use super::rules::{Rule, rule};
 
 mod holes;
+mod own_files;
 mod panels;
 mod secrets;
 mod with_query;
@@ -69,10 +70,11 @@ const WEBSHELLS: &str = include_str!("paths/webshells.txt");
 
 /// The tables compiled.
 pub(super) struct Paths {
-    needles: AhoCorasick,
+    needles: Needles,
     entries: Vec<(&'static Rule, Spot, When)>,
     /// Whole last segments.
     webshells: HashMap<&'static [u8], When, foldhash::fast::FixedState>,
+    own_files: AhoCorasick,
 }
 
 /// What a path says, by the answer it got.
@@ -106,36 +108,42 @@ impl Paths {
         let all: Vec<_> = table.chain(listed).collect();
         let webshells = WEBSHELLS.lines().filter(|line| !line.starts_with('#'));
         Self {
-            needles: automaton(all.iter().map(|(needle, _)| needle.as_bytes()), Case::Lower),
+            needles: Needles::new(all.iter().map(|(needle, _)| needle.as_bytes())),
             entries: all.into_iter().map(|(_, entry)| entry).collect(),
             webshells: webshells
                 .map(|line| line.strip_prefix('?').map_or((line.as_bytes(), Always), |name| (name.as_bytes(), Missing)))
                 .collect(),
+            own_files: automaton(own_files::PARTS.iter().copied(), Case::Lower),
         }
     }
 
     /// What a resolved lower-case path says.
     pub(super) fn find(&self, path: &[u8]) -> PathFinding {
         let mut found = PathFinding::default();
-        for one in self.needles.find_overlapping_iter(path) {
-            let Some(&(rule, spot, when)) = self.entries.get(one.pattern().as_usize()) else { continue };
-            let rest = path.get(one.end()..).unwrap_or_default();
+        self.needles.each(path, |needle, place| {
+            let Some(&(rule, spot, when)) = self.entries.get(needle) else { return };
+            let rest = path.get(place.end..).unwrap_or_default();
             let fits = match spot {
                 Part => true,
                 Segment => matches!(rest, [] | [b'/', ..]),
-                Top => one.start() == 0 && matches!(rest, [] | [b'/', ..]),
+                Top => place.start == 0 && matches!(rest, [] | [b'/', ..]),
                 End => rest.is_empty(),
-                Whole => one.start() == 0 && matches!(rest, [] | [b'/']),
+                Whole => place.start == 0 && matches!(rest, [] | [b'/']),
             };
             if fits {
                 found.add(rule, when);
             }
-        }
+        });
         let name = memchr::memrchr(b'/', path).map_or(path, |at| path.get(at + 1..).unwrap_or_default());
         if let Some(&when) = self.webshells.get(name) {
             found.add(&WEBSHELL, when);
         }
         found
+    }
+
+    /// Whether a path leads to files that belong to whoever looks at them.
+    pub(super) fn holds_own_files(&self, path: &[u8]) -> bool {
+        self.own_files.is_match(path)
     }
 }
 

@@ -1,5 +1,6 @@
-//! What a pattern cannot match without: short texts of which each match holds at least one. A value that holds none need not be asked
-//! about the pattern, which is what makes hundreds of patterns cheap. Derived from the pattern itself, so that nothing can be forgotten.
+//! What a pattern cannot match without: up to two sets of short texts, of each of which every match holds one. A value that lacks all of
+//! a set need not be asked about the pattern, which is what makes hundreds of patterns cheap. Derived from the pattern itself, so that
+//! nothing can be forgotten.
 
 use regex_syntax::ParserBuilder;
 use regex_syntax::hir::{Class, Hir, HirKind};
@@ -7,27 +8,40 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 /// Larger classes and alternations say too little.
 const MAX_TEXTS: usize = 128;
 
-/// The texts of which every match of `pattern` (bytes, no Unicode) holds one; `None` if there are no such texts.
-pub(super) fn texts(pattern: &str) -> Option<Vec<Vec<u8>>> {
+/// Texts of which a match holds one.
+type Texts = Vec<Vec<u8>>;
+
+/// The sets for `pattern` (bytes, no Unicode), the rarest first; empty if there are none, or if it is no pattern.
+pub(super) fn texts(pattern: &str) -> Vec<Texts> {
     let mut parser = ParserBuilder::new().utf8(false).unicode(false).dot_matches_new_line(true).build();
-    of(&parser.parse(pattern).ok()?)
+    parser.parse(pattern).map(|hir| of(&hir)).unwrap_or_default()
 }
 
-fn of(hir: &Hir) -> Option<Vec<Vec<u8>>> {
+fn of(hir: &Hir) -> Vec<Texts> {
     match hir.kind() {
-        HirKind::Literal(literal) => Some(vec![literal.0.to_vec()]),
+        HirKind::Literal(literal) => vec![vec![literal.0.to_vec()]],
         HirKind::Class(Class::Bytes(class)) => {
-            let bytes: Vec<_> = class.iter().flat_map(|range| range.start()..=range.end()).map(|byte| vec![byte]).collect();
-            (bytes.len() <= MAX_TEXTS / 16).then_some(bytes)
+            let bytes: Texts = class.iter().flat_map(|range| range.start()..=range.end()).map(|byte| vec![byte]).collect();
+            if bytes.len() <= MAX_TEXTS / 16 { vec![bytes] } else { Vec::new() }
         }
         HirKind::Repetition(repetition) if repetition.min > 0 => of(&repetition.sub),
         HirKind::Capture(capture) => of(&capture.sub),
-        HirKind::Concat(parts) => parts.iter().filter_map(of).min_by(|one, other| likelihood(one).total_cmp(&likelihood(other))),
-        HirKind::Alternation(parts) => {
-            let all = parts.iter().map(of).collect::<Option<Vec<_>>>()?.concat();
-            (all.len() <= MAX_TEXTS).then_some(all)
+        HirKind::Concat(parts) => {
+            let mut all: Vec<Texts> = parts.iter().flat_map(of).collect();
+            all.sort_by(|one, other| likelihood(one).total_cmp(&likelihood(other)));
+            all.truncate(2);
+            all
         }
-        _ => None,
+        HirKind::Alternation(parts) => {
+            let parts: Vec<Vec<Texts>> = parts.iter().map(of).collect();
+            // Where one way has a single set, that one stands for its second too.
+            let set = |number: usize| parts.iter().map(|sets| sets.get(number).or(sets.last()).cloned()).collect::<Option<Vec<_>>>();
+            let sets = [0, 1].map(set).into_iter().flatten().map(|sets| sets.concat());
+            let mut sets: Vec<Texts> = sets.filter(|texts| texts.len() <= MAX_TEXTS).collect();
+            sets.dedup();
+            sets
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -46,15 +60,19 @@ mod tests {
     #[test]
     fn each_match_holds_one_of_the_texts() {
         for (pattern, expected) in [
-            (r"\brm\s+-r?f", Some(vec!["rm"])),
-            (r"(?:^|[;|])\s*(?:wget|curl)\s", Some(vec!["wget", "curl"])),
-            (r"[<>]\(", Some(vec!["("])),
-            (r"a?b*", None),
-            (r"(?:abc|\d+)", None),
-            (r"(?:x+y){2}", Some(vec!["x"])),
+            (r"\brm\s+-r?f", vec![vec!["rm"], vec!["-"]]),
+            (r"(?:^|[;|])\s*(?:wget|curl)[ \n]", vec![vec!["wget", "curl"], vec!["\n", " "]]),
+            (r"\w+/\w+x?", vec![vec!["/"]]),
+            (r"[<>]\(", vec![vec!["("], vec!["<", ">"]]),
+            (r"a?b*", vec![]),
+            (r"(?:abc|\d+)", vec![]),
+            (r"(?:x+y){2}", vec![vec!["x"], vec!["y"]]),
+            (r"(?:a|b.c)", vec![vec!["a", "b"], vec!["a", "c"]]),
+            (r"(?:", vec![]),
         ] {
             let texts = super::texts(pattern);
-            let texts = texts.as_ref().map(|texts| texts.iter().map(|text| std::str::from_utf8(text).unwrap()).collect::<Vec<_>>());
+            let text = |text: &Vec<u8>| String::from_utf8(text.clone()).unwrap();
+            let texts: Vec<Vec<String>> = texts.iter().map(|set| set.iter().map(text).collect()).collect();
             assert_eq!(texts, expected, "{pattern}");
         }
     }

@@ -2,16 +2,18 @@
 //! each is compiled when it is first asked, so that start-up is quick and what nobody tries costs no memory.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
-use aho_corasick::AhoCorasick;
 use regex::bytes::{Regex, RegexBuilder};
 
-use super::automaton::{Case, automaton};
+use super::automaton::Needles;
 use super::required;
 use super::rules::Rule;
 
-/// States that an expression may remember, in bytes: there are some forty.
+/// States that an expression may remember, in bytes: there are some two hundred, of which few are ever asked.
 const MAX_STATES_BYTES: usize = 128 << 10;
+/// The most expressions of all tables, in words of bits.
+const WORDS: usize = 4;
 
 /// A rule and the expressions (bytes, lower case) of which one must match.
 pub(super) struct Signature {
@@ -21,13 +23,36 @@ pub(super) struct Signature {
 
 /// Tables of signatures.
 pub(super) struct Signatures {
-    /// The most important class first, then in the order of the tables. No more than 64.
+    /// The most important class first, then in the order of the tables.
     all: Vec<(&'static Rule, Expression)>,
-    required: AhoCorasick,
-    /// By needle of `required`: which signatures it may be a match of, as bits.
-    needed_by: Vec<u64>,
-    /// Signatures that nothing is required for.
-    always: u64,
+    required: Needles,
+    /// By needle of `required`: of which expressions it is in the first set, and in the second.
+    needed_by: Vec<[Expressions; 2]>,
+    /// Expressions that have no such set.
+    without: [Expressions; 2],
+}
+
+/// Some of the expressions, by their places.
+#[derive(Clone, Copy, Debug, Default)]
+struct Expressions([u64; WORDS]);
+
+impl Expressions {
+    fn add(&mut self, place: usize) {
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn add_all(&mut self, others: Self) {
+        self.0.iter_mut().zip(others.0).for_each(|(word, more)| *word |= more);
+    }
+
+    /// Places that are in both, from the first on.
+    fn in_both(self, other: Self) -> impl Iterator<Item = usize> {
+        let words = self.0.into_iter().zip(other.0).map(|(one, other)| one & other);
+        words.enumerate().flat_map(|(number, word)| {
+            let bits = std::iter::successors(Some(word), |word| Some(word & word.wrapping_sub(1))).take_while(|word| *word != 0);
+            bits.map(move |word| number * 64 + word.trailing_zeros() as usize)
+        })
+    }
 }
 
 impl Signatures {
@@ -35,42 +60,37 @@ impl Signatures {
     pub(super) fn new(tables: &[&'static [Signature]]) -> Self {
         let mut signatures: Vec<&'static Signature> = tables.iter().flat_map(|table| table.iter()).collect();
         signatures.sort_by_key(|one| one.rule.class);
-        let mut needles: Vec<(Vec<u8>, u64)> = Vec::new();
-        let mut always = 0;
-        for (index, one) in signatures.iter().enumerate() {
-            for pattern in one.patterns {
-                match required::texts(pattern) {
-                    Some(texts) => needles.extend(texts.into_iter().map(|text| (text, 1 << index))),
-                    None => always |= 1 << index,
+        let patterns = signatures.iter().flat_map(|one| one.patterns.iter().map(|pattern| (&one.rule, *pattern)));
+        let patterns: Vec<(&'static Rule, &'static str)> = patterns.collect();
+        let mut needles: BTreeMap<Vec<u8>, [Expressions; 2]> = BTreeMap::new();
+        let mut without = [Expressions::default(); 2];
+        for (place, (_, pattern)) in patterns.iter().enumerate() {
+            let mut sets = required::texts(pattern).into_iter();
+            for (number, without) in without.iter_mut().enumerate() {
+                match sets.next() {
+                    Some(texts) => texts.into_iter().for_each(|text| needles.entry(text).or_default()[number].add(place)),
+                    None => without.add(place),
                 }
             }
         }
-        needles.sort_unstable();
-        needles.dedup_by(|(later, more), (text, bits)| {
-            let same = later == text;
-            *bits |= if same { *more } else { 0 };
-            same
-        });
         Self {
-            all: signatures.iter().map(|one| (&one.rule, Expression::any(one.patterns))).collect(),
-            required: automaton(needles.iter().map(|(text, _)| text.as_slice()), Case::Lower),
-            needed_by: needles.into_iter().map(|(_, bits)| bits).collect(),
-            always,
+            all: patterns.into_iter().map(|(rule, pattern)| (rule, Expression::new(pattern))).collect(),
+            required: Needles::new(needles.keys().map(Vec::as_slice)),
+            needed_by: needles.into_values().collect(),
+            without,
         }
     }
 
     /// The rule that matches; of several the one of the most important class, then the first of the tables.
     pub(super) fn find(&self, text: &[u8]) -> Option<&'static Rule> {
-        let needles = self.required.find_overlapping_iter(text).filter_map(|one| self.needed_by.get(one.pattern().as_usize()));
-        let mut open = needles.fold(self.always, |open, bits| open | bits);
-        while open != 0 {
-            let (rule, expression) = self.all.get(open.trailing_zeros() as usize)?;
-            if expression.is_match(text) {
-                return Some(rule);
-            }
-            open &= open - 1;
-        }
-        None
+        let [mut first, mut second] = self.without;
+        self.required.each(text, |needle, _| {
+            let [of_first, of_second] = self.needed_by.get(needle).copied().unwrap_or_default();
+            first.add_all(of_first);
+            second.add_all(of_second);
+        });
+        let mut asked = first.in_both(second).filter_map(|place| self.all.get(place));
+        asked.find(|(_, expression)| expression.is_match(text)).map(|(rule, _)| *rule)
     }
 
     /// The same with every expression asked.
@@ -88,14 +108,14 @@ impl Signatures {
 
 /// Compiled when it is first asked.
 pub(super) struct Expression {
-    text: String,
+    pattern: &'static str,
     compiled: OnceCell<Option<Regex>>,
 }
 
 impl Expression {
-    /// Matches what any of the patterns matches.
-    pub(super) fn any(patterns: &[&str]) -> Self {
-        Self { text: format!("(?:{})", patterns.join(")|(?:")), compiled: OnceCell::new() }
+    /// Matches what the pattern matches.
+    pub(super) const fn new(pattern: &'static str) -> Self {
+        Self { pattern, compiled: OnceCell::new() }
     }
 
     pub(super) fn is_match(&self, text: &[u8]) -> bool {
@@ -104,7 +124,7 @@ impl Expression {
 
     pub(super) fn compiled(&self) -> Option<&Regex> {
         let compile =
-            || RegexBuilder::new(&self.text).unicode(false).dot_matches_new_line(true).dfa_size_limit(MAX_STATES_BYTES).build().ok();
+            || RegexBuilder::new(self.pattern).unicode(false).dot_matches_new_line(true).dfa_size_limit(MAX_STATES_BYTES).build().ok();
         self.compiled.get_or_init(compile).as_ref()
     }
 }

@@ -102,40 +102,6 @@ pub(super) fn is_login(path: &[u8]) -> bool {
     known || path == b"/administrator/index.php"
 }
 
-/// A view of files that belong to whoever looks at them: a forge, a cloud, a WebDAV folder. Names there say nothing.
-pub(super) fn holds_own_files(path: &[u8]) -> bool {
-    const PARTS: &[&[u8]] = &[
-        b"/src/branch/",
-        b"/src/commit/",
-        b"/src/tag/",
-        b"/raw/branch/",
-        b"/raw/commit/",
-        b"/raw/tag/",
-        b"/-/blob/",
-        b"/-/raw/",
-        b"/-/tree/",
-        b"/-/commits/",
-        b"/-/blame/",
-        b"/blob/",
-        b"/blame/",
-        b"/commits/branch/",
-        b"/media/branch/",
-        b"/_edit/",
-        b"/contents/",
-        b"/remote.php/",
-        b"/dav/",
-        b"/webdav/",
-        b"/index.php/apps/",
-        b"/apps/files/",
-        b"/seafhttp/",
-        b"/seafdav/",
-        b"/filebrowser/",
-        b"/api/resources/",
-        b"/api/raw/",
-    ];
-    PARTS.iter().any(|part| memchr::memmem::find(path, part).is_some())
-}
-
 /// Folders of plugins.
 pub(super) const FOLDERS: [&[u8]; 5] = [b"/wp-content/", b"/wp-includes/", b"/wp-admin/", b"/modules/mod_", b"/components/com_"];
 

@@ -1,10 +1,12 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
-use aho_corasick::{AhoCorasick, packed};
+use aho_corasick::AhoCorasick;
+use wide::u8x16;
 
 use crate::event::AttackClass;
 
 use super::automaton::{Case, automaton};
+use super::lanes;
 use super::normalise::{self, MAX_BYTES};
 use super::paths::{QUERY_RULES, QueryRule};
 use super::rules::{Found, Place, Rule, rule, stronger};
@@ -26,8 +28,15 @@ static REMOTE_FILE: Rule =
     rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
 static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");
 
-/// Parts of hosts that exist to be asked.
-const CALLBACKS: [&str; 3] = ["oast", "interact.sh", "collaborator"];
+/// Parts of hosts that exist to be asked, and three bytes of each that hardly anything else holds.
+const CALLBACKS: [(&str, [u8; 3]); 3] = [("oast", *b"oas"), ("interact.sh", *b"ct."), ("collaborator", *b"bor")];
+
+/// Parts of the names of parameters that commands, and files, are given in.
+const NAMES_OF_COMMANDS: [&str; 11] = ["cmd", "exec", "command", "shell", "run", "daemon", "system", "ping", "payload", "cli", "code"];
+const NAMES_OF_FILES: [&str; 22] = [
+    "file", "path", "page", "inc", "template", "dir", "root", "skin", "lib", "mod", "conf", "doc", "load", "lang", "view", "content",
+    "src", "base", "theme", "script", "cont", "show",
+];
 
 /// Every technique, compiled.
 pub(super) struct Values {
@@ -36,9 +45,9 @@ pub(super) struct Values {
     headers: Signatures,
     telling: AhoCorasick,
     odd_in_header: AhoCorasick,
-    /// Many bytes at a time: every line has a Referer. `None`, which no machine in use makes of it, matches nothing.
-    callbacks: Option<packed::Searcher>,
+    named_for_commands: AhoCorasick,
     command: Expression,
+    named_for_files: AhoCorasick,
     program: Expression,
     name: Vec<u8>,
     value: Vec<u8>,
@@ -60,9 +69,10 @@ impl Values {
             headers: Signatures::new(&[remote::HEADERS]),
             telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), Case::Lower),
             odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), Case::Any),
-            callbacks: packed::Searcher::new(CALLBACKS),
-            command: Expression::any(&[shell::COMMAND]),
-            program: Expression::any(&[files::PROGRAM]),
+            named_for_commands: automaton(NAMES_OF_COMMANDS.iter().map(|part| part.as_bytes()), Case::Lower),
+            command: Expression::new(shell::COMMAND),
+            named_for_files: automaton(NAMES_OF_FILES.iter().map(|part| part.as_bytes()), Case::Lower),
+            program: Expression::new(files::PROGRAM),
             name: Vec::new(),
             value: Vec::new(),
             query: Vec::new(),
@@ -147,37 +157,10 @@ impl Values {
     }
 
     fn find_by_name(&self, value: &[u8], name: &[u8]) -> Option<&'static Rule> {
-        let names = |list: &[&[u8]]| list.iter().any(|part| memchr::memmem::find(name, part).is_some());
-        const COMMANDS: &[&[u8]] =
-            &[b"cmd", b"exec", b"command", b"shell", b"run", b"daemon", b"system", b"ping", b"payload", b"cli", b"code"];
-        const FILES: &[&[u8]] = &[
-            b"file",
-            b"path",
-            b"page",
-            b"inc",
-            b"template",
-            b"dir",
-            b"root",
-            b"skin",
-            b"lib",
-            b"mod",
-            b"conf",
-            b"doc",
-            b"load",
-            b"lang",
-            b"view",
-            b"content",
-            b"src",
-            b"base",
-            b"theme",
-            b"script",
-            b"cont",
-            b"show",
-        ];
-        if !name.is_empty() && names(COMMANDS) && self.command.is_match(value) {
+        if self.named_for_commands.is_match(name) && self.command.is_match(value) {
             return Some(&COMMAND);
         }
-        (!name.is_empty() && names(FILES) && self.program.is_match(value)).then_some(&REMOTE_FILE)
+        (self.named_for_files.is_match(name) && self.program.is_match(value)).then_some(&REMOTE_FILE)
     }
 
     /// The same text without what browsers read over.
@@ -197,14 +180,17 @@ impl Values {
     }
 
     /// The same of a Referer. Quick: every line has one, and few come again.
+    #[inline]
     pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
+        if text.is_empty() {
+            return false;
+        }
         let text = text.get(..MAX_BYTES).unwrap_or(text);
-        let calls_back = || self.callbacks.as_ref().is_some_and(|hosts| hosts.find(text).is_some());
-        if text.is_empty() || is_plain(text, b':') {
-            return calls_back();
+        if lanes::all(text, |bytes| is_plain(bytes, b':')) {
+            return calls_back(text);
         }
         let is_encoded = || memchr::memchr3(b'%', b'(', b' ', text).is_some() && self.odd_in_header.is_match(text);
-        holds_odd_byte(text) || is_encoded() || calls_back()
+        holds_odd_byte(text) || is_encoded() || calls_back(text)
     }
 
     /// A User-Agent or Referer.
@@ -227,22 +213,32 @@ fn is_way_back(name: &[u8], value: &[u8]) -> bool {
     returns && !elsewhere && !super::remote::is_callback(value)
 }
 
+/// Whether a host that exists to be asked stands in `text`.
+#[inline]
+fn calls_back(text: &[u8]) -> bool {
+    lanes::holds_any(text, CALLBACKS.map(|(_, bytes)| bytes))
+        && CALLBACKS.iter().any(|(host, _)| memchr::memmem::find(text, host.as_bytes()).is_some())
+}
+
 /// Bytes that no header of a program that means well holds.
 fn holds_odd_byte(text: &[u8]) -> bool {
-    text.iter().fold(false, |odd, &byte| odd | matches!(byte, b'$' | b'<' | b'\'' | b'{' | b'`' | b'\\' | b'|'))
+    lanes::any(text, |bytes| lanes::is_one_of(bytes, *b"$<'{`\\|"))
 }
 
 /// Nothing in `target` is encoded or has a meaning in some language: letters, digits and the marks of plain addresses.
+#[inline]
 pub(super) fn has_nothing_to_decode(target: &[u8]) -> bool {
-    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && is_plain(target, b'9')
+    target.len() <= MAX_BYTES && target.first() == Some(&b'/') && lanes::all(target, |bytes| is_plain(bytes, b'9'))
 }
 
-/// Only letters, digits and the marks of plain addresses; with `last` as `:` that one too.
-#[inline]
-fn is_plain(text: &[u8], last: u8) -> bool {
-    // Ranges (`,-./` with digits, `?@` with capitals), so that it is done many bytes at a time.
-    let plain = |byte: u8| (byte >= b',') & (byte <= last) | matches!(byte, b'?'..=b'Z' | b'a'..=b'z' | b'&' | b'=' | b'_' | b'~');
-    text.iter().fold(true, |all, &byte| all & plain(byte))
+/// Letters, digits and the marks of plain addresses; with `last` as `:` that one too.
+#[inline(always)]
+fn is_plain(bytes: u8x16, last: u8) -> u8x16 {
+    // `,-./` stand before the digits, `?@` before the capitals.
+    lanes::is_between(bytes, b',', last)
+        | lanes::is_between(bytes, b'?', b'Z')
+        | lanes::is_between(bytes, b'a', b'z')
+        | lanes::is_one_of(bytes, *b"&=_~")
 }
 
 /// Bytes without which no technique works, save those that [`TELLING_WORDS`] find.

@@ -1,0 +1,32 @@
+//! Where people look at files of their own.
+
+/// Parts of paths to files that belong to whoever looks at them: a forge, a cloud, a WebDAV folder. Names there say nothing.
+pub(super) const PARTS: &[&[u8]] = &[
+    b"/src/branch/",
+    b"/src/commit/",
+    b"/src/tag/",
+    b"/raw/branch/",
+    b"/raw/commit/",
+    b"/raw/tag/",
+    b"/-/blob/",
+    b"/-/raw/",
+    b"/-/tree/",
+    b"/-/commits/",
+    b"/-/blame/",
+    b"/blob/",
+    b"/blame/",
+    b"/commits/branch/",
+    b"/media/branch/",
+    b"/_edit/",
+    b"/contents/",
+    b"/remote.php/",
+    b"/dav/",
+    b"/webdav/",
+    b"/index.php/apps/",
+    b"/apps/files/",
+    b"/seafhttp/",
+    b"/seafdav/",
+    b"/filebrowser/",
+    b"/api/resources/",
+    b"/api/raw/",
+];
