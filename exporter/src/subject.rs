@@ -46,7 +46,7 @@ impl Client {
 
     /// The client that a log names; `None` for host names and anything else that is no address.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        parse_v4(text).map(Self::V4).or_else(|| parse_whole_v6(text).map(Self::V6)).or_else(|| parse(text).map(Self::of))
+        parse_v4(text).map(Self::V4).or_else(|| parse_v6(text).map(Self::V6)).or_else(|| parse(text).map(Self::of))
     }
 
     /// Its address; of a /64, the first one.
@@ -194,10 +194,10 @@ pub fn address(text: &[u8]) -> Option<IpAddr> {
 /// parser. All bytes at once, since a branch for each costs more than the arithmetic.
 fn parse_v4(text: &[u8]) -> Option<u32> {
     const ROOM: usize = 16;
-    let (Some(head), Some(tail), 8..ROOM) = (text.first_chunk(), text.last_chunk::<8>(), text.len()) else { return None };
-    let mut bytes = [0; ROOM];
-    *bytes.first_chunk_mut::<8>()? = *head;
-    bytes[text.len() - 8..text.len()].copy_from_slice(tail);
+    let (Some(head), Some(tail), 8..ROOM) = (text.first_chunk(), text.last_chunk(), text.len()) else { return None };
+    // Put together in registers: what was just written in pieces is slow to read as a whole.
+    let bytes = u128::from(u64::from_le_bytes(*head)) | u128::from(u64::from_le_bytes(*tail)) << (8 * (text.len() - 8));
+    let bytes = bytes.to_le_bytes();
     let lanes = u8x16::new(bytes);
     let digits = lanes.max(u8x16::splat(b'0')).simd_eq(lanes) & lanes.min(u8x16::splat(b'9')).simd_eq(lanes);
     let mut dots = lanes.simd_eq(u8x16::splat(b'.')).to_bitmask();
@@ -221,24 +221,44 @@ fn parse_v4(text: &[u8]) -> Option<u32> {
     (is_sound && dots == 0).then_some(address)
 }
 
-/// The upper half of an IPv6 address of eight groups, as logs have it; `None` for any other way to write one, and for those that
-/// stand for an IPv4 address.
-fn parse_whole_v6(text: &[u8]) -> Option<u64> {
-    let (mut upper, mut group, mut digits, mut colons) = (0_u64, 0_u64, 0, 0);
+/// The upper half of an IPv6 address of groups, as logs have it; `None` for any other way to write one, and for those that may stand for
+/// an IPv4 address.
+fn parse_v6(text: &[u8]) -> Option<u64> {
+    let mut groups = [0_u16; 8];
+    // Groups that are complete, and how many of them stood before the `::`.
+    let (mut count, mut gap) = (0, None);
+    let (mut group, mut digits) = (0, 0);
     for &character in text {
         match HEX_DIGITS[usize::from(character)] {
             digit @ 0..16 if digits < 4 => {
-                group = group << 4 | u64::from(digit);
+                group = group << 4 | u16::from(digit);
                 digits += 1;
             }
-            _ if character == b':' && digits > 0 && colons < 7 => {
-                upper = if colons < 4 { upper << 16 | group } else { upper };
-                (group, digits, colons) = (0, 0, colons + 1);
+            _ if character == b':' && digits > 0 => {
+                *groups.get_mut(count)? = group;
+                (group, digits, count) = (0, 0, count + 1);
             }
+            _ if character == b':' && gap.is_none() && count > 0 => gap = Some(count),
             _ => return None,
         }
     }
-    (colons == 7 && digits > 0 && upper != 0).then_some(upper)
+    if digits > 0 {
+        *groups.get_mut(count)? = group;
+        count += 1;
+    } else if gap != Some(count) {
+        return None;
+    }
+    match gap {
+        Some(gap) if count < 8 => {
+            let behind = 8 - (count - gap);
+            groups.copy_within(gap..count, behind);
+            groups[gap..behind].fill(0);
+        }
+        None if count == 8 => {}
+        _ => return None,
+    }
+    let upper = groups.iter().take(4).fold(0, |upper, group| upper << 16 | u64::from(*group));
+    (upper != 0).then_some(upper)
 }
 
 /// What each byte is worth as a hexadecimal digit; 255 for all others.
@@ -360,6 +380,25 @@ mod tests {
                 for c in PARTS {
                     for d in PARTS {
                         for text in [format!("{a}.{b}.{c}.{d}"), format!("{a}.{b}.{c}{d}"), format!("{a}.{b}.{c}.{d}.{a}")] {
+                            assert_eq!(Client::parse(text.as_bytes()), text.parse().ok().map(Client::of), "{text}");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn groups_are_read_as_the_standard_library_reads_them() {
+        const PARTS: [&str; 6] = ["1", "abCD", "0", "", "12345", "g"];
+        for a in PARTS {
+            for b in PARTS {
+                for c in PARTS {
+                    for d in PARTS {
+                        let some = format!("{a}:{b}:{c}:{d}");
+                        for text in
+                            [format!("{some}:2:3:4:5"), format!("2:3:4:5:{some}"), format!("2::{some}"), format!("{some}::2:3"), some]
+                        {
                             assert_eq!(Client::parse(text.as_bytes()), text.parse().ok().map(Client::of), "{text}");
                         }
                     }

@@ -87,7 +87,12 @@ impl Visitor {
     /// Notes a link. Gives how many different ones are remembered, so that most visitors need no closer look.
     fn open(&mut self, secs: u32, link: Link) -> u32 {
         self.last = self.last.max(secs);
-        self.links.retain(|(hash, at, ..)| *hash != link.hash && secs.saturating_sub(*at) < DAY);
+        let is_over = |at: u32| secs.saturating_sub(at) >= DAY;
+        // They come in order: if the first has not aged out, none has.
+        let is_known = self.links.iter().fold(false, |known, (hash, ..)| known | (*hash == link.hash));
+        if is_known || self.links.first().is_some_and(|(_, at, ..)| is_over(*at)) {
+            self.links.retain(|(hash, at, ..)| *hash != link.hash && !is_over(*at));
+        }
         if self.links.len() >= MAX_LINKS {
             self.links.remove(0);
         }

@@ -78,17 +78,19 @@ impl SlowAttacker {
             watched.last = watched.last.max(secs);
         }
         let Config { attacks, hours, days, distinct, .. } = self.config;
-        if u32::from(suspect.distinct_strong) < distinct {
+        // Most clients need no closer look.
+        if u32::from(suspect.distinct_strong) < distinct || suspect.strong < attacks {
             return None;
         }
         let (in_hours, distinct_hours) = suspect.hours(secs);
-        let (in_days, distinct_days) = suspect.days(secs);
         let over = if in_hours >= attacks && distinct_hours >= hours {
             format!("{in_hours} attacks over {distinct_hours} hours of a day")
-        } else if in_days >= attacks && distinct_days >= days {
-            format!("{in_days} attacks over {distinct_days} days of a month")
         } else {
-            return None;
+            let (in_days, distinct_days) = suspect.days(secs);
+            if in_days < attacks || distinct_days < days {
+                return None;
+            }
+            format!("{in_days} attacks over {distinct_days} days of a month")
         };
         let strikes = place.map_or(0, |place| self.watched.at(place).strikes) + 1;
         Some(Found {

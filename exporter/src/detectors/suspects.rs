@@ -112,6 +112,8 @@ pub struct Suspect {
     pub tallies: SmallVec<[Tally; 1]>,
     /// When the points were last reckoned.
     pub scored_at: u32,
+    /// Points of all kinds then: their sum, since every request of this client asks for it.
+    pub points: f32,
     /// How far the suspicion has been told, see `suspicion`.
     pub told: u8,
     /// Different strong deeds since the slow attacker's last strike.
@@ -121,6 +123,15 @@ pub struct Suspect {
     /// What the only deed so far was, hashed: most clients never do a second one, and need no history.
     only: u64,
     history: Option<Box<History>>,
+}
+
+/// What came of a deed that was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Noted {
+    /// It is a new one and not a repetition.
+    pub is_new: bool,
+    /// Where in the suspect's tallies its kind stands.
+    pub tally: usize,
 }
 
 /// What was done when, and which of it was new.
@@ -188,27 +199,21 @@ impl Suspect {
         history
     }
 
-    /// Points of all kinds at [`Suspect::scored_at`].
-    pub fn points(&self) -> f32 {
-        self.tallies.iter().map(|tally| tally.points).sum()
-    }
-
     /// What is held against it of a kind.
     pub fn tally(&self, kind: Kind) -> Option<&Tally> {
         self.tallies.iter().find(|tally| tally.kind == kind)
     }
 
-    /// The same, to be changed; there from now on.
-    pub fn tally_mut(&mut self, kind: Kind) -> &mut Tally {
-        let place = self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
+    /// Where in `tallies` it is; it is there from now on.
+    fn tally_place(&mut self, kind: Kind) -> usize {
+        self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
             self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0, firsts: [0; FIRSTS] });
             self.tallies.len() - 1
-        });
-        &mut self.tallies[place]
+        })
     }
 
-    /// Notes a deed; whether it is a new one and not a repetition.
-    pub fn note(&mut self, at: Timestamp, deed: Deed) -> bool {
+    /// Notes a deed.
+    pub fn note(&mut self, at: Timestamp, deed: Deed) -> Noted {
         let secs = seconds(at);
         let is_strong = deed.kind.is_strong();
         // One path may be part of deeds of several kinds (the multiplier spreads them, Knuth).
@@ -226,7 +231,8 @@ impl Suspect {
             let history = self.history_mut();
             if is_strong { history.note_strong(secs, what) } else { (mark(&mut history.seen_weak, what), false) }
         };
-        let tally = self.tally_mut(deed.kind);
+        let place = self.tally_place(deed.kind);
+        let tally = &mut self.tallies[place];
         let is_new = tally.is_first(what).unwrap_or(is_unseen);
         tally.times = tally.times.saturating_add(deed.times);
         tally.distinct = tally.distinct.saturating_add(u16::from(is_new));
@@ -237,7 +243,7 @@ impl Suspect {
             self.strong = self.strong.saturating_add(deed.times);
             self.distinct_strong = self.distinct_strong.saturating_add(u16::from(is_new_since_strike));
         }
-        is_new
+        Noted { is_new, tally: place }
     }
 }
 
@@ -397,9 +403,24 @@ impl<'de> Deserialize<'de> for Suspect {
         let (seen, seen_weak, seen_since_strike) = (saved.11, saved.12, saved.13);
         let tally =
             |(place, times, distinct, points, firsts)| Some(Tally { kind: Kind::all().nth(place)?, times, distinct, points, firsts });
-        let tallies = tallies.into_iter().filter_map(tally).collect();
+        let tallies: SmallVec<[Tally; 1]> = tallies.into_iter().filter_map(tally).collect();
+        let points = tallies.iter().map(|tally| tally.points).sum();
         let history = Some(Box::new(History { hours, days, seen, seen_weak, seen_since_strike }));
-        Ok(Self { first, last, requests, deeds, strong, tallies, scored_at, told, distinct_strong, country: None, only: 0, history })
+        Ok(Self {
+            first,
+            last,
+            requests,
+            deeds,
+            strong,
+            tallies,
+            scored_at,
+            points,
+            told,
+            distinct_strong,
+            country: None,
+            only: 0,
+            history,
+        })
     }
 }
 
@@ -413,7 +434,7 @@ mod tests {
 
     fn note(suspects: &mut Suspects, at: Timestamp, client: Client, deed: Deed) -> Option<bool> {
         let place = suspects.find(client).or_else(|| suspects.enter(at, client))?;
-        Some(suspects.at_mut(place).note(at, deed))
+        Some(suspects.at_mut(place).note(at, deed).is_new)
     }
 
     #[test]
@@ -442,18 +463,18 @@ mod tests {
         let at = Timestamp::from_secs(1_775_253_600);
         for class in [AttackClass::ConfigProbe, AttackClass::Suspicious] {
             let mut suspect = Suspect::default();
-            assert!(suspect.note(at, deed(class, 7)));
+            assert!(suspect.note(at, deed(class, 7)).is_new);
             let strong = u32::from(class.is_strong());
             assert_eq!((suspect.hours(seconds(at)), suspect.days(seconds(at))), ((strong, strong), (strong, strong)));
             let restarted: Suspect = serde_json::from_str(&serde_json::to_string(&suspect).unwrap()).unwrap();
             for mut suspect in [suspect, restarted] {
-                assert!(!suspect.note(at, deed(class, 7)), "{class:?}: the same again");
-                assert!(suspect.note(at, deed(class, 8)));
+                assert!(!suspect.note(at, deed(class, 7)).is_new, "{class:?}: the same again");
+                assert!(suspect.note(at, deed(class, 8)).is_new);
                 assert_eq!((suspect.hours(seconds(at)).0, u32::from(suspect.distinct_strong)), (3 * strong, 2 * strong));
                 suspect.begin_anew();
                 assert_eq!((suspect.hours(seconds(at)).0, suspect.distinct_strong), (0, 0));
                 let later = at.plus(std::time::Duration::from_secs(2 * 86_400));
-                assert!(suspect.note(later, deed(class, 7)), "{class:?}: another day");
+                assert!(suspect.note(later, deed(class, 7)).is_new, "{class:?}: another day");
             }
         }
     }
@@ -471,8 +492,8 @@ mod tests {
         });
         for class in [AttackClass::Jndi, AttackClass::RceAttempt, AttackClass::PathTraversal] {
             // Also on paths that were part of something else.
-            assert!((0..FIRSTS as u64).all(|n| suspect.note(at, deed(class, hash(n)))), "{class:?}");
-            assert!((0..FIRSTS as u64).all(|n| !suspect.note(at, deed(class, hash(n)))), "{class:?}: again");
+            assert!((0..FIRSTS as u64).all(|n| suspect.note(at, deed(class, hash(n))).is_new), "{class:?}");
+            assert!((0..FIRSTS as u64).all(|n| !suspect.note(at, deed(class, hash(n))).is_new), "{class:?}: again");
         }
     }
 

@@ -9,7 +9,7 @@ use crate::event::{AttackClass, Timestamp};
 use crate::finding::{About, Found, Severity};
 use crate::subject::Client;
 
-use super::suspects::{Kind, Suspect};
+use super::suspects::{Kind, Noted, Suspect};
 use super::window::seconds;
 
 /// Its name in `findings_total`.
@@ -82,7 +82,7 @@ impl Suspicion {
     }
 
     /// Scores a deed that has just been noted; gives the score. Who had calmed down to a quarter may be told of anew.
-    pub fn score_deed(&self, at: Timestamp, suspect: &mut Suspect, kind: Kind, times: u32, is_new: bool) -> f32 {
+    pub fn score_deed(&self, at: Timestamp, suspect: &mut Suspect, noted: Noted, times: u32) -> f32 {
         let now = seconds(at);
         let fade = self.fade(suspect, now);
         let mut score = 0.0;
@@ -94,23 +94,24 @@ impl Suspicion {
         if score < self.config.finding_score / 4.0 {
             suspect.told = 0;
         }
-        let (points, cap) = weight(kind);
-        let counted = if adds_up(kind) { times } else { u32::from(is_new) };
-        let tally = suspect.tally_mut(kind);
-        let before = tally.points;
-        tally.points = (before + points * counted as f32).min(cap);
-        score + tally.points - before
+        if let Some(tally) = suspect.tallies.get_mut(noted.tally) {
+            let (points, cap) = weight(tally.kind);
+            let counted = if adds_up(tally.kind) { times } else { u32::from(noted.is_new) };
+            tally.points = (tally.points + points * counted as f32).min(cap);
+        }
+        suspect.points = suspect.tallies.iter().map(|tally| tally.points).sum();
+        suspect.points
     }
 
     /// The score at `now`.
     pub fn score(&self, suspect: &Suspect, now: Timestamp) -> f32 {
-        suspect.points() * self.fade(suspect, seconds(now))
+        suspect.points * self.fade(suspect, seconds(now))
     }
 
     /// Whether a client counts as suspicious.
     pub fn is_suspicious(&self, suspect: &Suspect, now: Timestamp) -> bool {
         // Points only fade: most clients need no closer look.
-        suspect.points() >= self.config.suspicious_score && self.score(suspect, now) >= self.config.suspicious_score
+        suspect.points >= self.config.suspicious_score && self.score(suspect, now) >= self.config.suspicious_score
     }
 
     /// The score's terms at `now`, the greatest first.
@@ -169,7 +170,9 @@ impl Suspicion {
 /// A term for people.
 pub fn explained(term: &Term) -> String {
     let Term { kind, times, distinct, points, cap } = term;
-    format!("{}: {times} times, {distinct} different, {points:.1} of at most {cap:.0} points", kind.as_str())
+    let tenths = (points * 10.0).round() as u32;
+    let (points, tenth) = (tenths / 10, tenths % 10);
+    format!("{}: {times} times, {distinct} different, {points}.{tenth} of at most {} points", kind.as_str(), *cap as u32)
 }
 
 #[cfg(test)]
@@ -197,8 +200,8 @@ mod tests {
             let client = Client::V4(7);
             let place = self.suspects.find(client).or_else(|| self.suspects.enter(at, client)).unwrap();
             let suspect = self.suspects.at_mut(place);
-            let is_new = suspect.note(at, Deed { kind, what, times: 1 });
-            let score = self.suspicion.score_deed(at, suspect, kind, 1, is_new);
+            let noted = suspect.note(at, Deed { kind, what, times: 1 });
+            let score = self.suspicion.score_deed(at, suspect, noted, 1);
             if let Some(found) = self.suspicion.judge(at, client, suspect, score) {
                 self.suspicion.told(at, suspect);
                 self.found.push(found);

@@ -238,8 +238,8 @@ impl Detection {
     /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.
     fn deed(&mut self, at: Timestamp, context: &mut Context<'_>, (client, place): (Client, Place), deed: Deed, by: By<'_>) -> bool {
         let suspect = self.suspects.at_mut(place);
-        let is_new = suspect.note(at, deed);
-        let score = self.suspicion.score_deed(at, suspect, deed.kind, deed.times, is_new);
+        let noted = suspect.note(at, deed);
+        let score = self.suspicion.score_deed(at, suspect, noted, deed.times);
         let slow = self.slow_attacker.as_mut().filter(|_| deed.kind.is_strong()).and_then(|slow| slow.judge(at, client, suspect));
         let score = if self.judges_suspicion { self.suspicion.judge(at, client, suspect, score) } else { None };
         if let Some(found) = score
@@ -253,7 +253,7 @@ impl Detection {
         {
             slow.strike(at, client, self.suspects.at_mut(place));
         }
-        is_new
+        noted.is_new
     }
 
     /// Holds something against a client, if there is room for it.
@@ -361,9 +361,12 @@ impl Detection {
     /// The link that a request opens, if it opens one: not a file that belongs to a page.
     fn link(&self, request: &HttpRequest<'_>) -> Option<Link> {
         self.enumeration.as_ref()?;
-        let path = request.path();
-        let (prefix, id) = self.link_prefixes.iter().find_map(|prefix| Some((prefix, path.strip_prefix(prefix.as_bytes())?)))?;
-        let id = id.split(|&byte| byte == b'/').next()?;
+        let target = request.target;
+        // Prefixes begin with a slash like all targets: the byte after it tells nearly all apart.
+        let may_begin_with = |prefix: &[u8]| prefix.get(1).is_none_or(|byte| target.get(1) == Some(byte));
+        let begins_with = |prefix: &&String| may_begin_with(prefix.as_bytes()) && target.starts_with(prefix.as_bytes());
+        let prefix = self.link_prefixes.iter().find(begins_with)?;
+        let id = target.get(prefix.len()..)?.split(|&byte| matches!(byte, b'/' | b'?')).next()?;
         if id.is_empty() || id.contains(&b'.') {
             return None;
         }

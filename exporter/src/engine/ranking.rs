@@ -34,7 +34,7 @@ impl Detection {
 
     fn scores(&self, now: Timestamp) -> impl Iterator<Item = (Client, f32)> {
         // Points only fade: most clients need no closer look.
-        let suspects = self.suspects.iter().filter(|(_, suspect)| suspect.points() >= MIN_SCORE);
+        let suspects = self.suspects.iter().filter(|(_, suspect)| suspect.points >= MIN_SCORE);
         let scores = suspects.map(move |(client, suspect)| (client, self.suspicion.score(suspect, now)));
         scores.filter(|(_, score)| *score >= MIN_SCORE)
     }

@@ -110,7 +110,8 @@ fn shown_network(network: Network, privacy: &Privacy) -> String {
 /// A client as people may see it.
 pub(super) fn shown(client: Client, privacy: &Privacy) -> String {
     match privacy.client_mode() {
+        ClientMode::Full => client.to_string(),
         ClientMode::Prefix => client.network().to_string(),
-        ClientMode::Full | ClientMode::Hash => privacy.show_client(client.to_string().as_bytes()),
+        ClientMode::Hash => privacy.show_client(client.to_string().as_bytes()),
     }
 }

@@ -63,12 +63,35 @@ const MAX_AGENT_BYTES: usize = 512;
 pub fn claims(agent: &[u8]) -> Option<&'static Bot> {
     let agent = agent.get(..MAX_AGENT_BYTES).unwrap_or(agent);
     let is_of_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
-    let words = agent.split(|byte| !is_of_word(byte)).filter(|word| word.len() >= SHORTEST_WORD);
+    let words = agent.split(|byte| !is_of_word(byte)).filter(|word| word.len() >= SHORTEST_WORD && FIRST_TWO[first_two(word)]);
     words.filter_map(|word| BOTS.iter().find(|bot| bot.words.iter().any(|name| begins(word, name)))).next()
 }
 
 /// Shorter words of a user agent are no bot's name.
 const SHORTEST_WORD: usize = 5;
+
+/// How the bots' names begin: what nearly all words are told from them by.
+static FIRST_TWO: [bool; 1 << 10] = {
+    let mut begins = [false; 1 << 10];
+    let mut bot = 0;
+    while bot < BOTS.len() {
+        let mut word = 0;
+        while word < BOTS[bot].words.len() {
+            begins[first_two(BOTS[bot].words[word].as_bytes())] = true;
+            word += 1;
+        }
+        bot += 1;
+    }
+    begins
+};
+
+/// Five bits of each of the first two bytes, which upper and lower case letters share.
+const fn first_two(word: &[u8]) -> usize {
+    match word {
+        [a, b, ..] => (*a as usize & 31) << 5 | *b as usize & 31,
+        _ => 0,
+    }
+}
 
 fn begins(word: &[u8], name: &str) -> bool {
     word.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name.as_bytes()))

@@ -23,29 +23,53 @@ fn is_plain(text: &str) -> bool {
     let (mut digits, mut word, mut has_digit) = (0, 0, false);
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
-        digits = match byte {
-            b'0'..=b'9' => digits + 1,
-            b' ' | b'-' | b'.' | b'(' | b')' | b'/' => digits,
-            _ => 0,
-        };
-        // What joins bytes to words here joins them to longer ones, if any, than elsewhere.
-        (word, has_digit) = match byte {
-            b'0'..=b'9' => (word + 1, true),
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'-' | b'.' | b'+' | b'%' | 0x80.. => (word + 1, has_digit),
-            _ => (0, false),
-        };
-        let may_open_door = match byte {
-            b'@' | b'=' | b'"' => true,
-            b':' => bytes.get(at + 1) == Some(&b'/') || text.get(..=at).is_none_or(is_secret),
-            b'b' | b'B' => bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"bearer")),
-            _ => false,
-        };
-        if may_open_door || digits >= NUMBER_DIGITS || (has_digit && word >= LONG_WORD_CHARS) {
+        let traits = TRAITS[usize::from(byte)];
+        let is_digit = traits & DIGIT != 0;
+        digits = if is_digit { digits + 1 } else { digits * usize::from(traits & BETWEEN_DIGITS != 0) };
+        let is_in_word = traits & IN_WORD != 0;
+        word = (word + 1) * usize::from(is_in_word);
+        has_digit = is_in_word & (has_digit | is_digit);
+        let may_open_door = traits & DOOR != 0
+            && match byte {
+                b':' => bytes.get(at + 1) == Some(&b'/') || text.get(..=at).is_none_or(is_secret),
+                b'b' | b'B' => {
+                    bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"bearer"))
+                }
+                _ => true,
+            };
+        if may_open_door | (digits >= NUMBER_DIGITS) | (has_digit & (word >= LONG_WORD_CHARS)) {
             return false;
         }
     }
     true
 }
+
+const DIGIT: u8 = 1;
+/// What may stand in a number without ending it.
+const BETWEEN_DIGITS: u8 = 2;
+/// What joins bytes to words; here to longer ones, if any, than elsewhere.
+const IN_WORD: u8 = 4;
+/// What may stand before a secret.
+const DOOR: u8 = 8;
+
+/// What each byte may be part of.
+static TRAITS: [u8; 256] = {
+    let mut traits = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        traits[byte] = match byte as u8 {
+            b'0'..=b'9' => DIGIT | IN_WORD,
+            b'-' | b'.' => BETWEEN_DIGITS | IN_WORD,
+            b' ' | b'(' | b')' | b'/' => BETWEEN_DIGITS,
+            b'b' | b'B' => IN_WORD | DOOR,
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' | b'+' | b'%' | 0x80.. => IN_WORD,
+            b'@' | b'=' | b'"' | b':' => DOOR,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    traits
+};
 
 /// As [`scrubbed`], for texts of a request: what is encoded and where links lead stays readable.
 pub(super) fn scrubbed_request(text: &str) -> String {
