@@ -379,7 +379,7 @@ impl Engine {
             }
             Ask::Ready => Answer::Ready,
             Ask::Sources => Answer::Sources(self.sources.iter().map(Source::view).collect()),
-            Ask::Errors => Answer::Errors(self.sources.iter().flat_map(Source::recent_errors).collect()),
+            Ask::Errors => Answer::Errors(self.sources.iter().flat_map(|source| source.recent_errors(&self.shared.privacy)).collect()),
             Ask::Query(query) => Answer::Json(self.query(now, &query)),
         };
         actions.push(Action::Answer(token, answer));
@@ -415,8 +415,8 @@ impl Engine {
     /// Saves what changed, and answers with `pages` once it is saved. Nothing changed: nothing to wait for.
     fn commit(&mut self, now: Timestamp, pages: Vec<(Token, Page)>, actions: &mut Vec<Action>) {
         let mut writes = self.first_writes.clone();
-        writes.extend(self.sources.iter_mut().flat_map(|source| source.save(&mut self.unchanged)));
         let Shared { own, detection, privacy, feeds, .. } = &mut self.shared;
+        writes.extend(self.sources.iter_mut().flat_map(|source| source.save(privacy, &mut self.unchanged)));
         writes.extend(detection.save(privacy));
         writes.extend(feeds.save());
         writes.extend(self.probes.save());

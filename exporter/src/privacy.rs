@@ -5,7 +5,7 @@
 //! protects only as long as the salt stays secret (OpenSSL tries 10^9 numbers in under two minutes on one core).
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -211,6 +211,9 @@ impl Privacy {
     /// Facts of our own words that may hold texts from a log: in mode `agg` the numbers in them are still worth telling.
     pub fn scrub_facts(&self, text: &str, max_chars: usize) -> String {
         let shown = if self.senders == SenderMode::Full { text.to_owned() } else { scrubbed(text) };
+        if shown.len() <= max_chars && shown.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return shown;
+        }
         shown.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
     }
 
@@ -240,7 +243,7 @@ impl Privacy {
 /// all else that a message costs.
 pub struct Senders {
     privacy: Arc<Privacy>,
-    hasher: RandomState,
+    hasher: foldhash::quality::RandomState,
     /// One place for each hash; who comes to a taken one takes it. Made with the first sender.
     known: Vec<Known>,
 }
@@ -260,7 +263,7 @@ impl Senders {
 
     /// Remembers nobody yet.
     pub fn new(privacy: Arc<Privacy>) -> Self {
-        Self { privacy, hasher: RandomState::new(), known: Vec::new() }
+        Self { privacy, hasher: Default::default(), known: Vec::new() }
     }
 
     /// The settings.

@@ -9,6 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::event::{BotError, Timestamp};
+use crate::privacy::Privacy;
 use crate::snapshot::{Section, json};
 
 /// Its name in `findings_total`.
@@ -19,6 +20,10 @@ const KIND_BYTES: usize = 240;
 
 /// The most recent errors that are kept for people.
 pub const MAX_RECENT: usize = 50;
+
+/// The longest summary and context of an error that are kept for people, in characters.
+const SUMMARY_CHARS: usize = 300;
+const CONTEXT_CHARS: usize = 4_000;
 
 /// An error for people to read. Its texts are scrubbed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,12 +38,32 @@ pub struct RecentError {
     pub context: String,
 }
 
+/// An error that is kept: as it was logged until somebody looks at it or it is saved, since most are never looked at.
+enum Kept {
+    Fresh { at: Timestamp, kind: &'static str, summary: Vec<u8>, context: Vec<u8> },
+    Shown(RecentError),
+}
+
+impl Kept {
+    fn shown(&self, privacy: &Privacy) -> RecentError {
+        match self {
+            Self::Fresh { at, kind, summary, context } => RecentError {
+                at: *at,
+                kind: (*kind).to_owned(),
+                summary: privacy.scrub_to(summary, SUMMARY_CHARS),
+                context: privacy.scrub_to(context, CONTEXT_CHARS),
+            },
+            Self::Shown(error) => error.clone(),
+        }
+    }
+}
+
 /// Which kinds of error a bot has had.
 pub struct BotErrors {
     /// `None`: kinds are not told apart.
     kinds: Option<LruCache<u64, ()>>,
     evicted: u64,
-    recent: VecDeque<RecentError>,
+    recent: VecDeque<Kept>,
 }
 
 impl BotErrors {
@@ -49,8 +74,8 @@ impl BotErrors {
         for kind in saved["kinds"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_u64) {
             kinds.as_mut().map(|kinds| kinds.put(kind, ()));
         }
-        let mut recent: VecDeque<RecentError> = serde_json::from_value(saved["recent"].clone()).unwrap_or_default();
-        recent.truncate(MAX_RECENT);
+        let recent: Vec<RecentError> = serde_json::from_value(saved["recent"].clone()).unwrap_or_default();
+        let recent = recent.into_iter().take(MAX_RECENT).map(Kept::Shown).collect();
         Self { kinds, evicted: saved["evicted"].as_u64().unwrap_or(0), recent }
     }
 
@@ -68,15 +93,18 @@ impl BotErrors {
         Some(kind)
     }
 
-    /// Keeps an error for people, newest first.
-    pub fn keep(&mut self, error: RecentError) {
+    /// Keeps an error of a kind (`error`, `critical`, `traceback`) for people, newest first.
+    pub fn keep(&mut self, at: Timestamp, kind: &'static str, error: &BotError<'_>, privacy: &Privacy) {
+        let fresh = Kept::Fresh { at, kind, summary: error.summary.to_vec(), context: error.context.to_vec() };
+        // Of a long one most is cut off; to keep the whole would take up too much.
+        let is_long = error.context.len() > 4 * CONTEXT_CHARS;
         self.recent.truncate(MAX_RECENT - 1);
-        self.recent.push_front(error);
+        self.recent.push_front(if is_long { Kept::Shown(fresh.shown(privacy)) } else { fresh });
     }
 
     /// The most recent errors, newest first.
-    pub fn recent(&self) -> impl Iterator<Item = &RecentError> {
-        self.recent.iter()
+    pub fn recent(&self, privacy: &Privacy) -> impl Iterator<Item = RecentError> {
+        self.recent.iter().map(|kept| kept.shown(privacy))
     }
 
     /// Kinds remembered, and how many were dropped for new ones.
@@ -85,9 +113,14 @@ impl BotErrors {
     }
 
     /// For [`BotErrors::new`].
-    pub fn save(&self) -> Vec<u8> {
+    pub fn save(&mut self, privacy: &Privacy) -> Vec<u8> {
+        for kept in self.recent.iter_mut().filter(|kept| matches!(kept, Kept::Fresh { .. })) {
+            *kept = Kept::Shown(kept.shown(privacy));
+        }
+        let recent: Vec<&RecentError> =
+            self.recent.iter().filter_map(|kept| if let Kept::Shown(error) = kept { Some(error) } else { None }).collect();
         let kinds: Vec<u64> = self.kinds.iter().flat_map(|kinds| kinds.iter().rev()).map(|(kind, ())| *kind).collect();
-        json!({ "kinds": kinds, "evicted": self.evicted, "recent": self.recent }).to_string().into_bytes()
+        json!({ "kinds": kinds, "evicted": self.evicted, "recent": recent }).to_string().into_bytes()
     }
 }
 
@@ -154,6 +187,7 @@ fn is_id(word: &str, is_sentence: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::privacy::{ClientMode, SenderMode};
 
     fn error(summary: &str) -> BotError<'_> {
         BotError { level: None, traceback: false, summary: summary.as_bytes(), context: b"" }
@@ -211,14 +245,20 @@ mod tests {
     fn saved_is_loaded() {
         let mut errors = BotErrors::new(NonZeroUsize::new(10), None);
         errors.new_kind(&error("a failed"));
+        let privacy = Privacy::new(SenderMode::Hash, ClientMode::Full, b"salt", 160);
         for n in 0..60 {
-            errors.keep(RecentError { at: Timestamp::from_secs(n), kind: "error".into(), summary: "s".into(), context: "c".into() });
+            let context = [b'x'; 5 * CONTEXT_CHARS];
+            let context = if n % 2 == 0 { &context[..] } else { b"" };
+            let error = BotError { context, ..error("no answer for +34600123456") };
+            errors.keep(Timestamp::from_secs(n), "error", &error, &privacy);
         }
-        let section = vec![errors.save()];
+        assert!(errors.recent(&privacy).all(|error| error.summary == "no answer for <number>"), "{:?}", errors.recent(&privacy).next());
+        let section = vec![errors.save(&privacy)];
+        assert!(!String::from_utf8_lossy(&section[0]).contains("34600123456"));
         let mut again = BotErrors::new(NonZeroUsize::new(10), Some(&section));
         assert!(again.new_kind(&error("a failed")).is_none());
-        assert_eq!(again.recent().count(), MAX_RECENT);
-        assert_eq!(again.recent().next().unwrap().at, Timestamp::from_secs(59));
-        assert_eq!(again.save(), errors.save());
+        assert_eq!(again.recent(&privacy).count(), MAX_RECENT);
+        assert_eq!(again.recent(&privacy).next().unwrap().at, Timestamp::from_secs(59));
+        assert_eq!(again.save(&privacy), errors.save(&privacy));
     }
 }

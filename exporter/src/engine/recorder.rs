@@ -4,16 +4,15 @@ use super::CLOCK_AHEAD;
 use super::detection::{Context, Detection};
 use super::feeds::entries;
 use super::source::Subject;
-use crate::detectors::bot_errors::{self, RecentError};
+use crate::detectors::bot_errors;
 use crate::event::{BotError, Event, Timestamp};
 use crate::feed::Feed;
 use crate::finding::{Finding, Severity};
 use crate::formats::{Parsed, Sink};
 use crate::metrics::sources;
 
-/// The longest summary and context of an error that are kept for people, in characters.
+/// The longest sentence about a kind of error, in characters.
 const SUMMARY_CHARS: usize = 300;
-const CONTEXT_CHARS: usize = 4_000;
 
 /// Takes the records of one source's lines.
 pub(super) struct Recorder<'e> {
@@ -27,7 +26,8 @@ pub(super) struct Recorder<'e> {
 
 impl Sink for Recorder<'_> {
     fn take(&mut self, _line: &[u8], parsed: Parsed<'_>) {
-        match parsed {
+        // Looked at where it lies: to move it costs more than to count it.
+        match &parsed {
             Parsed::Event(stamped) => {
                 let Context { now, .. } = self.context;
                 let at = if stamped.at == Timestamp::UNKNOWN { now } else { stamped.at.min(now.plus(CLOCK_AHEAD)) };
@@ -97,12 +97,7 @@ impl Recorder<'_> {
         };
         let Context { privacy, source, feeds, .. } = &mut self.context;
         feeds.add(Feed::Bot, at, source, || entries::bot_error(privacy, kind, error.summary));
-        bot.errors.keep(RecentError {
-            at,
-            kind: kind.to_owned(),
-            summary: self.context.privacy.scrub_to(error.summary, SUMMARY_CHARS),
-            context: self.context.privacy.scrub_to(error.context, CONTEXT_CHARS),
-        });
+        bot.errors.keep(at, kind, error, self.context.privacy);
         if let Some(kind) = bot.errors.new_kind(error) {
             bot.metrics.new_error_kind();
             let summary = format!("New kind of error: {}", self.context.privacy.scrub_to(kind.as_bytes(), SUMMARY_CHARS));

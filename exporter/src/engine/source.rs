@@ -21,6 +21,7 @@ use crate::metrics::hour_window::HourWindow;
 use crate::metrics::http::Http;
 use crate::metrics::own::Table;
 use crate::metrics::{Page, bot, sources, web_errors};
+use crate::privacy::Privacy;
 use crate::snapshot::{Section, Unchanged, Write, json};
 
 /// Lines that fit nothing, and no other, make it likely that the format is another one.
@@ -277,20 +278,14 @@ impl Source {
         }
     }
 
-    pub(super) fn recent_errors(&self) -> Vec<ErrorView> {
+    pub(super) fn recent_errors(&self, privacy: &Privacy) -> Vec<ErrorView> {
         let Subject::Bot(bot) = &self.subject else { return Vec::new() };
-        let view = |error: &RecentError| ErrorView {
-            source: self.name.clone(),
-            at: error.at,
-            kind: error.kind.clone(),
-            summary: error.summary.clone(),
-            context: error.context.clone(),
-        };
-        bot.errors.recent().map(view).collect()
+        let view = |RecentError { at, kind, summary, context }| ErrorView { source: self.name.clone(), at, kind, summary, context };
+        bot.errors.recent(privacy).map(view).collect()
     }
 
     /// What changed since it was last saved.
-    pub(super) fn save(&mut self, unchanged: &mut Unchanged) -> Vec<Write> {
+    pub(super) fn save(&mut self, privacy: &Privacy, unchanged: &mut Unchanged) -> Vec<Write> {
         let mut section = json_value!({
             "pattern": self.pattern, "bookmarks": self.bookmarks.iter().collect::<Vec<_>>(), "counters": self.counters.save(),
             "open": self.format.save(),
@@ -301,7 +296,7 @@ impl Source {
             Subject::Bot(bot) => {
                 section["bot"] = bot.metrics.save();
                 writes.extend(bot.latency.as_mut().and_then(BotLatency::save));
-                writes.extend(unchanged.put(errors_section(&self.name), bot.errors.save()));
+                writes.extend(unchanged.put(errors_section(&self.name), bot.errors.save(privacy)));
             }
             Subject::Ssh(ssh) => {
                 section["ssh"] = ssh.metrics.save();

@@ -128,8 +128,19 @@ fn split_name(text: &[u8], named: bool) -> (&[u8], &[u8]) {
 }
 
 fn is_name(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b'/' | b'$' | b'<' | b'>' | b':')
+    IS_NAME[usize::from(byte)]
 }
+
+static IS_NAME: [bool; 256] = {
+    let mut is_name = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let character = byte as u8;
+        is_name[byte] = character.is_ascii_alphanumeric() || matches!(character, b'.' | b'_' | b'-' | b'/' | b'$' | b'<' | b'>' | b':');
+        byte += 1;
+    }
+    is_name
+};
 
 /// Whether a word is a process, a thread or a line of code rather than a logger.
 fn is_place(word: &[u8]) -> bool {
