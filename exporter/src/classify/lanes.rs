@@ -1,5 +1,5 @@
 //! Texts, sixteen bytes at a time: whether all bytes pass a test, whether any does, whether one of a few short needles stands there. How
-//! long a text is cannot be foreseen, so that a loop over its last few bytes would cost more than all the others.
+//! long a text is cannot be foreseen: a loop over its last few bytes would be mispredicted and cost more than the rest of it.
 
 use wide::u8x16;
 

@@ -10,9 +10,10 @@ use super::automaton::Needles;
 use super::required;
 use super::rules::Rule;
 
-/// States that an expression may remember, in bytes: there are some two hundred, of which few are ever asked.
+/// States that an expression may remember, in bytes. There are some two hundred; all payloads of the test data together and texts made of
+/// their words compile so many of them that they take up 4 MiB. With less room other engines step in, which take up more.
 const MAX_STATES_BYTES: usize = 128 << 10;
-/// The most expressions of all tables, in words of bits.
+/// There is room for 64 times as many expressions; with more of them nothing that classifies can be made, and every test fails.
 const WORDS: usize = 4;
 
 /// A rule and the expressions (bytes, lower case) of which one must match.

@@ -362,6 +362,17 @@ fn pieces() -> impl Strategy<Value = String> {
     prop::collection::vec(prop::sample::select(PIECES), 0..8).prop_map(|pieces| pieces.concat())
 }
 
+#[test]
+fn hosts_that_exist_to_be_asked_are_seen_in_any_referer() {
+    for host in ["oast", "interact.sh", "collaborator"] {
+        for length in 0..40 {
+            let text = format!("{}{host}{}", "x".repeat(length), "y".repeat(40 - length));
+            assert!(values::calls_back(text.as_bytes()) && values::calls_back(host.as_bytes()), "{text}");
+        }
+    }
+    assert!(!values::calls_back(b"https://www.example.org/oasis?t.s=labor") && !values::calls_back(b"oas"));
+}
+
 /// The short ways give the answer of the long ones. A failure prints the case; proptest keeps its seed.
 #[test]
 fn a_quick_look_misses_nothing() {

@@ -28,8 +28,8 @@ static REMOTE_FILE: Rule =
     rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
 static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");
 
-/// Parts of hosts that exist to be asked, and three bytes of each that hardly anything else holds.
-const CALLBACKS: [(&str, [u8; 3]); 3] = [("oast", *b"oas"), ("interact.sh", *b"ct."), ("collaborator", *b"bor")];
+/// Parts of hosts that exist to be asked, and three bytes of each that few other addresses hold.
+const CALLBACKS: [(&str, [u8; 3]); 3] = [("oast", *b"oas"), ("interact.sh", *b"t.s"), ("collaborator", *b"bor")];
 
 /// Parts of the names of parameters that commands, and files, are given in.
 const NAMES_OF_COMMANDS: [&str; 11] = ["cmd", "exec", "command", "shell", "run", "daemon", "system", "ping", "payload", "cli", "code"];
@@ -215,7 +215,7 @@ fn is_way_back(name: &[u8], value: &[u8]) -> bool {
 
 /// Whether a host that exists to be asked stands in `text`.
 #[inline]
-fn calls_back(text: &[u8]) -> bool {
+pub(super) fn calls_back(text: &[u8]) -> bool {
     lanes::holds_any(text, CALLBACKS.map(|(_, bytes)| bytes))
         && CALLBACKS.iter().any(|(host, _)| memchr::memmem::find(text, host.as_bytes()).is_some())
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::event::{BotError, Timestamp};
-use crate::privacy::Privacy;
+use crate::privacy::{Privacy, SenderMode};
 use crate::snapshot::{Section, json};
 
 /// Its name in `findings_total`.
@@ -47,14 +47,18 @@ enum Kept {
 impl Kept {
     fn shown(&self, privacy: &Privacy) -> RecentError {
         match self {
-            Self::Fresh { at, kind, summary, context } => RecentError {
-                at: *at,
-                kind: (*kind).to_owned(),
-                summary: privacy.scrub_to(summary, SUMMARY_CHARS),
-                context: privacy.scrub_to(context, CONTEXT_CHARS),
-            },
+            Self::Fresh { at, kind, summary, context } => shown(*at, kind, summary, context, privacy),
             Self::Shown(error) => error.clone(),
         }
+    }
+}
+
+fn shown(at: Timestamp, kind: &str, summary: &[u8], context: &[u8], privacy: &Privacy) -> RecentError {
+    RecentError {
+        at,
+        kind: kind.to_owned(),
+        summary: privacy.scrub_to(summary, SUMMARY_CHARS),
+        context: privacy.scrub_to(context, CONTEXT_CHARS),
     }
 }
 
@@ -95,11 +99,15 @@ impl BotErrors {
 
     /// Keeps an error of a kind (`error`, `critical`, `traceback`) for people, newest first.
     pub fn keep(&mut self, at: Timestamp, kind: &'static str, error: &BotError<'_>, privacy: &Privacy) {
-        let fresh = Kept::Fresh { at, kind, summary: error.summary.to_vec(), context: error.context.to_vec() };
-        // Of a long one most is cut off; to keep the whole would take up too much.
-        let is_long = error.context.len() > 4 * CONTEXT_CHARS;
+        // Where no text is kept, none waits either; of a long one most is cut off, and the whole would take up too much.
+        let waits = privacy.sender_mode() != SenderMode::Agg && error.context.len() <= 4 * CONTEXT_CHARS;
+        let kept = if waits {
+            Kept::Fresh { at, kind, summary: error.summary.to_vec(), context: error.context.to_vec() }
+        } else {
+            Kept::Shown(shown(at, kind, error.summary, error.context, privacy))
+        };
         self.recent.truncate(MAX_RECENT - 1);
-        self.recent.push_front(if is_long { Kept::Shown(fresh.shown(privacy)) } else { fresh });
+        self.recent.push_front(kept);
     }
 
     /// The most recent errors, newest first.
@@ -114,13 +122,12 @@ impl BotErrors {
 
     /// For [`BotErrors::new`].
     pub fn save(&mut self, privacy: &Privacy) -> Vec<u8> {
-        for kept in self.recent.iter_mut().filter(|kept| matches!(kept, Kept::Fresh { .. })) {
-            *kept = Kept::Shown(kept.shown(privacy));
-        }
-        let recent: Vec<&RecentError> =
-            self.recent.iter().filter_map(|kept| if let Kept::Shown(error) = kept { Some(error) } else { None }).collect();
+        let shown = |kept: Kept| if let Kept::Shown(error) = kept { error } else { kept.shown(privacy) };
+        let recent: Vec<RecentError> = self.recent.drain(..).map(shown).collect();
         let kinds: Vec<u64> = self.kinds.iter().flat_map(|kinds| kinds.iter().rev()).map(|(kind, ())| *kind).collect();
-        json!({ "kinds": kinds, "evicted": self.evicted, "recent": recent }).to_string().into_bytes()
+        let saved = json!({ "kinds": kinds, "evicted": self.evicted, "recent": recent }).to_string().into_bytes();
+        self.recent.extend(recent.into_iter().map(Kept::Shown));
+        saved
     }
 }
 
@@ -187,7 +194,7 @@ fn is_id(word: &str, is_sentence: bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::privacy::{ClientMode, SenderMode};
+    use crate::privacy::ClientMode;
 
     fn error(summary: &str) -> BotError<'_> {
         BotError { level: None, traceback: false, summary: summary.as_bytes(), context: b"" }
@@ -239,6 +246,17 @@ mod tests {
             assert!(errors.new_kind(&error(&word)).is_some());
         }
         assert_eq!(errors.fill(), (10, 90));
+    }
+
+    #[test]
+    fn where_no_text_is_kept_none_waits() {
+        for (mode, waits) in [(SenderMode::Agg, false), (SenderMode::Anon, true), (SenderMode::Hash, true)] {
+            let privacy = Privacy::new(mode, ClientMode::Full, b"salt", 160);
+            let mut errors = BotErrors::new(None, None);
+            errors.keep(Timestamp::from_secs(1), "error", &error("no answer for Ana"), &privacy);
+            assert_eq!(errors.recent.iter().any(|kept| matches!(kept, Kept::Fresh { .. })), waits, "{mode:?}");
+            assert_eq!(errors.recent(&privacy).any(|error| error.summary.is_empty()), !waits, "{mode:?}");
+        }
     }
 
     #[test]

@@ -87,11 +87,10 @@ impl Visitor {
     /// Notes a link. Gives how many different ones are remembered, so that most visitors need no closer look.
     fn open(&mut self, secs: u32, link: Link) -> u32 {
         self.last = self.last.max(secs);
-        let is_over = |at: u32| secs.saturating_sub(at) >= DAY;
-        // They come in order: if the first has not aged out, none has.
-        let is_known = self.links.iter().fold(false, |known, (hash, ..)| known | (*hash == link.hash));
-        if is_known || self.links.first().is_some_and(|(_, at, ..)| is_over(*at)) {
-            self.links.retain(|(hash, at, ..)| *hash != link.hash && !is_over(*at));
+        let gives_way = |hash: u32, at: u32| (hash == link.hash) | (secs.saturating_sub(at) >= DAY);
+        // Mostly none does, and then nothing is moved.
+        if self.links.iter().fold(false, |any, (hash, at, ..)| any | gives_way(*hash, *at)) {
+            self.links.retain(|(hash, at, ..)| !gives_way(*hash, *at));
         }
         if self.links.len() >= MAX_LINKS {
             self.links.remove(0);
@@ -295,6 +294,16 @@ mod tests {
         assert_eq!(found[0].about, About::Network(Network::V4(0x00CB_0071)));
         assert!(open(30, 40, 20, missing).is_empty());
         assert!(open(80, 40, 20, there).is_empty());
+    }
+
+    #[test]
+    fn links_of_an_older_log_do_not_outlast_a_day() {
+        let mut visitor = Visitor::default();
+        for (secs, n) in [(200_000, 1), (100_000, 2)] {
+            visitor.open(secs, missing(n));
+        }
+        assert_eq!(visitor.open(190_000, missing(3)), 2, "the second one is older than a day, and came after the first");
+        assert_eq!(visitor.open(190_000, missing(3)), 2, "the same again");
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub struct Suspect {
     pub tallies: SmallVec<[Tally; 1]>,
     /// When the points were last reckoned.
     pub scored_at: u32,
-    /// Points of all kinds then: their sum, since every request of this client asks for it.
+    /// The sum of the tallies' points then, since every request of this client asks for it: who changes one sums up anew.
     pub points: f32,
     /// How far the suspicion has been told, see `suspicion`.
     pub told: u8,

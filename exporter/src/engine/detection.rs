@@ -362,7 +362,7 @@ impl Detection {
     fn link(&self, request: &HttpRequest<'_>) -> Option<Link> {
         self.enumeration.as_ref()?;
         let target = request.target;
-        // Prefixes begin with a slash like all targets: the byte after it tells nearly all apart.
+        // Prefixes begin with a slash: the byte after it tells nearly all targets from them.
         let may_begin_with = |prefix: &[u8]| prefix.get(1).is_none_or(|byte| target.get(1) == Some(byte));
         let begins_with = |prefix: &&String| may_begin_with(prefix.as_bytes()) && target.starts_with(prefix.as_bytes());
         let prefix = self.link_prefixes.iter().find(begins_with)?;

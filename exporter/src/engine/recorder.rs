@@ -11,8 +11,8 @@ use crate::finding::{Finding, Severity};
 use crate::formats::{Parsed, Sink};
 use crate::metrics::sources;
 
-/// The longest sentence about a kind of error, in characters.
-const SUMMARY_CHARS: usize = 300;
+/// The longest name of a kind of error, in characters.
+const KIND_CHARS: usize = 300;
 
 /// Takes the records of one source's lines.
 pub(super) struct Recorder<'e> {
@@ -100,7 +100,7 @@ impl Recorder<'_> {
         bot.errors.keep(at, kind, error, self.context.privacy);
         if let Some(kind) = bot.errors.new_kind(error) {
             bot.metrics.new_error_kind();
-            let summary = format!("New kind of error: {}", self.context.privacy.scrub_to(kind.as_bytes(), SUMMARY_CHARS));
+            let summary = format!("New kind of error: {}", self.context.privacy.scrub_to(kind.as_bytes(), KIND_CHARS));
             let finding = Finding {
                 id: 0,
                 at,

@@ -146,7 +146,7 @@ impl Format for NginxCombined {
 /// Marks in 64 bytes that are seldom exceeded.
 const USUAL_MARKS: usize = 6;
 
-/// Notes the places of quotes, line ends and backslashes: what is given back of `marks`, which never shrinks.
+/// The places of quotes, line ends and backslashes. They are the first part of `marks`; what stands behind them is left over from before.
 fn note_marks<'m>(block: &[u8], marks: &'m mut Vec<u32>) -> &'m [u32] {
     let (quote, end, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\n'), u8x16::splat(b'\\'));
     let (chunks, rest) = block.as_chunks::<64>();
@@ -175,8 +175,8 @@ fn note_marks<'m>(block: &[u8], marks: &'m mut Vec<u32>) -> &'m [u32] {
         count += found;
         base += 64;
     }
+    // The last bytes, one by one.
     for (at, _) in rest.iter().enumerate().filter(|(_, byte)| matches!(byte, b'"' | b'\n' | b'\\')) {
-        // Fewer than 64 bytes.
         if marks.len() == count {
             marks.push(0);
         }
@@ -223,7 +223,7 @@ fn fields(line: &[u8], [a, b, c, d, e, f]: [usize; 6]) -> Result<Fields<'_>, &'s
     })
 }
 
-/// What stands before the first blank of `text`, which `line` begins with. Most addresses end within sixteen bytes, and none foresees where.
+/// What stands before the first blank of `text`, which `line` begins with. Most addresses end within sixteen bytes; where cannot be foreseen.
 #[inline]
 fn first_word<'a>(text: &'a [u8], line: &[u8]) -> &'a [u8] {
     let blanks = line.first_chunk().map_or(0, |start| u8x16::new(*start).simd_eq(u8x16::splat(b' ')).to_bitmask());
