@@ -15,7 +15,7 @@ mod panels;
 mod secrets;
 mod with_query;
 
-pub(super) use with_query::{QUERY_RULES, QueryRule};
+pub(super) use with_query::QUERY_RULES;
 
 /// Where in a path a needle must stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

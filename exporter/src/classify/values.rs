@@ -1,6 +1,7 @@
 //! Values: what stands in each parameter, in a path that carries data, in a header. Decodes a value and asks every technique about it.
 
 use aho_corasick::AhoCorasick;
+use memchr::memmem::Finder;
 use wide::u8x16;
 
 use crate::event::AttackClass;
@@ -8,7 +9,7 @@ use crate::event::AttackClass;
 use super::automaton::{Case, automaton};
 use super::lanes;
 use super::normalise::{self, MAX_BYTES};
-use super::paths::{QUERY_RULES, QueryRule};
+use super::paths::QUERY_RULES;
 use super::rules::{Found, Place, Rule, rule, stronger};
 use super::signatures::{Expression, Signatures};
 use super::{files, jndi, queries, remote, script, shell, sql};
@@ -49,6 +50,8 @@ pub(super) struct Values {
     command: Expression,
     named_for_files: AhoCorasick,
     program: Expression,
+    /// The path and the texts of a query that each of [`QUERY_RULES`] asks for.
+    query_rules: Vec<(Finder<'static>, Vec<Finder<'static>>)>,
     name: Vec<u8>,
     value: Vec<u8>,
     query: Vec<u8>,
@@ -73,6 +76,7 @@ impl Values {
             command: Expression::new(shell::COMMAND),
             named_for_files: automaton(NAMES_OF_FILES.iter().map(|part| part.as_bytes()), Case::Lower),
             program: Expression::new(files::PROGRAM),
+            query_rules: QUERY_RULES.iter().map(|one| (Finder::new(one.path), one.queries.iter().map(Finder::new).collect())).collect(),
             name: Vec::new(),
             value: Vec::new(),
             query: Vec::new(),
@@ -91,9 +95,10 @@ impl Values {
         normalise::decode(query, &mut decoded, &mut self.spare);
         let hyphen = query.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"%AD")) || decoded.starts_with(b"\xAD");
         normalise::value(&mut decoded, &mut self.spare, true);
-        let has = |text: &[u8], needle: &str| memchr::memmem::find(text, needle.as_bytes()).is_some();
-        let fits = |one: &&QueryRule| has(path, one.path) && one.queries.iter().any(|query| has(&decoded, query));
-        let rule = QUERY_RULES.iter().find(fits).map(|one| &one.rule);
+        let fits = |(in_path, in_query): &(Finder<'_>, Vec<Finder<'_>>)| {
+            in_path.find(path).is_some() && in_query.iter().any(|query| query.find(&decoded).is_some())
+        };
+        let rule = self.query_rules.iter().position(fits).and_then(|at| QUERY_RULES.get(at)).map(|one| &one.rule);
         self.query = decoded;
         stronger(stronger(found, rule.map(|rule| rule.at(Place::Parameter))), hyphen.then(|| SOFT_HYPHEN.at(Place::Parameter)))
     }

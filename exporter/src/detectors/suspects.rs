@@ -12,7 +12,10 @@ use crate::event::{AttackClass, Timestamp};
 use crate::snapshot::{Section, Write};
 use crate::subject::Client;
 
+mod presence;
 mod saved;
+
+use presence::Presence;
 
 /// What can be held against a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,6 +290,7 @@ impl Weigh for Suspect {
 /// Who is suspicious.
 pub struct Suspects {
     table: Table<Client, Suspect>,
+    presence: Presence,
     sightings: Sightings,
 }
 
@@ -300,7 +304,16 @@ impl Suspects {
     pub fn new(max_clients: NonZeroUsize, section: &str, saved: Option<&Section>) -> Self {
         let sets = (max_clients.get() * SIGHTINGS_PER_PLACE / 4).min(MAX_SIGHTING_SETS);
         let sightings = Sightings::new(u32::try_from(sets).unwrap_or(1));
-        Self { table: Table::new(max_clients.get(), section.to_owned(), saved), sightings }
+        let table = Table::new(max_clients.get(), section.to_owned(), saved);
+        let mut presence = Presence::new(max_clients.get());
+        presence.set(table.iter().map(|(client, _)| *client));
+        Self { table, presence, sightings }
+    }
+
+    /// Whether anything may be known about the client that a log names so; quicker than [`Suspects::find`], which knows for certain.
+    #[inline]
+    pub fn may_know(&self, address: &[u8]) -> bool {
+        self.presence.may_hold(address)
     }
 
     /// Where a client stands, if anything is known about it.
@@ -312,7 +325,14 @@ impl Suspects {
     pub fn enter(&mut self, at: Timestamp, client: Client) -> Option<Place> {
         let secs = seconds(at);
         let is_let_in = !self.table.is_full() || self.sightings.note(client, secs);
-        is_let_in.then(|| self.table.enter(client, secs, Suspect::default()))
+        if !is_let_in {
+            return None;
+        }
+        if self.presence.is_stale() {
+            self.presence.set(self.table.iter().map(|(client, _)| *client));
+        }
+        self.presence.add(client);
+        Some(self.table.enter(client, secs, Suspect::default()))
     }
 
     /// Who stands there.
@@ -333,11 +353,6 @@ impl Suspects {
     /// Everybody.
     pub fn iter(&self) -> impl Iterator<Item = (Client, &Suspect)> {
         self.table.iter().map(|(client, suspect)| (*client, suspect))
-    }
-
-    /// Whether nobody is suspicious.
-    pub fn is_empty(&self) -> bool {
-        self.table.is_empty()
     }
 
     /// Forgets who has done nothing for 30 days.

@@ -147,12 +147,12 @@ impl Detection {
         // How a ban is answered says nothing about who is banned: it was said before.
         let attack = attack.filter(|attack| !is_kept_out || attack.class.is_strong());
         let link = self.link(request).filter(|_| !is_kept_out);
-        // Nearly all requests end here as long as nobody is suspicious.
-        if attack.is_none() && link.is_none() && self.suspects.is_empty() {
+        let by = By { agent: request.user_agent, address: context.proxies.client(request) };
+        // Nearly all requests end here.
+        if attack.is_none() && link.is_none() && !self.suspects.may_know(by.address) {
             return Judgement { class, is_attackers: false };
         }
         let is_strong = class.is_some_and(AttackClass::is_strong);
-        let by = By { agent: request.user_agent, address: context.proxies.client(request) };
         let Some(client) = Client::parse(by.address) else { return Judgement { class, is_attackers: is_strong } };
         let known = self.suspects.find(client);
         let mut is_suspicious = false;
@@ -225,7 +225,7 @@ impl Detection {
         let deed = Deed { kind: Kind::Web(class), what: hash(&[what]), times: 1 };
         let is_new = place.is_some_and(|place| self.deed(at, context, (client, place), deed, by));
         let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
-        let seen = Seen { source: context.source, site: http.site_name(request.host), client, deeds, country };
+        let seen = Seen { source: context.source, site: http.site_name(request.host), path, client, deeds, country };
         self.ledger.add(at, &seen, request, attack, is_new);
         let Seen { site, .. } = seen;
         let Context { privacy, source, feeds, .. } = context;

@@ -175,6 +175,8 @@ struct Fresh {
 pub(super) struct Seen<'a> {
     pub(super) source: &'a str,
     pub(super) site: &'a str,
+    /// The target without its query.
+    pub(super) path: &'a [u8],
     pub(super) client: Client,
     /// How much the client has done so far.
     pub(super) deeds: u32,
@@ -201,7 +203,7 @@ impl Ledger {
     /// Writes an attack down. `is_new`: the client has not done the same before.
     pub(super) fn add(&mut self, at: Timestamp, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, is_new: bool) {
         let secs = seconds(at);
-        for (what, text) in [(What::Path, request.path()), (What::Agent, request.user_agent)] {
+        for (what, text) in [(What::Path, place.path), (What::Agent, request.user_agent)] {
             self.count(secs, place, attack.class, what, text);
         }
         if is_new {

@@ -35,7 +35,7 @@ pub struct Table<K, V> {
     places: HashTable<u32>,
     hasher: RandomState,
     entries: Vec<(K, V)>,
-    /// For each place whether it is among `changed`.
+    /// For each place that there is or was whether it is among `changed`.
     is_changed: Vec<bool>,
     limit: usize,
     /// Where the search for the weakest goes on.
@@ -159,6 +159,9 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
             self.entries.len() - 1
         };
         self.give_place(place);
+        if self.is_changed.len() < self.entries.len() {
+            self.is_changed.resize(self.entries.len(), false);
+        }
         self.mark(place as u32);
         Place(place as u32)
     }
@@ -178,12 +181,11 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         }
     }
 
+    #[inline]
     fn mark(&mut self, place: u32) {
-        let index = place as usize;
-        if self.is_changed.len() <= index {
-            self.is_changed.resize(index + 1, false);
-        }
-        if !std::mem::replace(&mut self.is_changed[index], true) {
+        if let Some(is_changed) = self.is_changed.get_mut(place as usize)
+            && !std::mem::replace(is_changed, true)
+        {
             self.changed.push(place);
         }
     }
@@ -301,6 +303,7 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
                 self.give_place(self.entries.len() - 1);
             }
         }
+        self.is_changed.resize(self.entries.len(), false);
         self.hand = self.hand.checked_rem(self.entries.len()).unwrap_or(0);
     }
 }
