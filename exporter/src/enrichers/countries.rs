@@ -8,41 +8,63 @@ static V4: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/country-ipv4.ranges
 /// By the upper half of an address, as clients are told apart.
 static V6: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/country-ipv6.ranges"));
 
-/// Ranges of a block: the first start of each is looked for first, so that a search touches few places in memory.
-const BLOCK: usize = 64;
-
 /// The country that an address is registered in, as two capital letters; `None` for what is registered nowhere.
 pub(super) fn country(address: IpAddr) -> Option<[u8; 2]> {
     match address.to_canonical() {
-        IpAddr::V4(v4) => find(V4, v4.to_bits(), u32::from_le_bytes),
+        IpAddr::V4(v4) => find(V4, v4.to_bits().into(), |start| u32::from_le_bytes(start).into()),
         IpAddr::V6(v6) => find(V6, (v6.to_bits() >> 64) as u64, u64::from_le_bytes),
     }
 }
 
 /// The country of the last range that starts at `key` or before.
-fn find<K: Ord, const WIDTH: usize>(ranges: &[u8], key: K, read: impl Fn([u8; WIDTH]) -> K) -> Option<[u8; 2]> {
-    let Parts { firsts, starts, countries } = parts(ranges)?;
-    let begins_before = |start: &[u8; WIDTH]| read(*start) <= key;
-    let from = BLOCK * firsts.partition_point(begins_before).checked_sub(1)?;
-    let block = starts.get(from..)?.chunks(BLOCK).next()?;
-    let country: [u8; 2] = *countries.get(from + block.partition_point(begins_before).checked_sub(1)?)?;
+fn find<const WIDTH: usize>(ranges: &[u8], key: u64, read: impl Fn([u8; WIDTH]) -> u64) -> Option<[u8; 2]> {
+    let Parts { codes, firsts, ends, blocks } = parts(ranges)?;
+    let block = firsts.partition_point(|start: &[u8; WIDTH]| read(*start) <= key).checked_sub(1)?;
+    let end = |block: usize| ends.get(block).map(|end| u32::from_le_bytes(*end) as usize);
+    let from = if block > 0 { end(block - 1)? } else { 0 };
+    let country = in_block(blocks.get(from..end(block)?)?, read(*firsts.get(block)?), key)?;
+    let country: [u8; 2] = *codes.get(usize::from(country))?;
     country.iter().all(u8::is_ascii_uppercase).then_some(country)
 }
 
-/// Starts of blocks and of ranges, and their countries.
-struct Parts<'a, const WIDTH: usize> {
-    firsts: &'a [[u8; WIDTH]],
-    starts: &'a [[u8; WIDTH]],
-    countries: &'a [[u8; 2]],
+/// The place of the code of the country that has `key` in a block, whose first range begins at `start`.
+fn in_block(mut block: &[u8], mut start: u64, key: u64) -> Option<u8> {
+    loop {
+        let (&country, rest) = block.split_first()?;
+        if rest.is_empty() {
+            return Some(country);
+        }
+        let (mut packed, mut shift) = (0_u64, 0);
+        let length = rest.iter().position(|byte| {
+            packed |= u64::from(byte & 0x7f).checked_shl(shift).unwrap_or(0);
+            shift += 7;
+            byte & 0x80 == 0
+        })?;
+        start = start.saturating_add(packed >> 2 << [0, 8, 16, 32][packed as usize & 3]);
+        if key < start {
+            return Some(country);
+        }
+        block = &rest[length + 1..];
+    }
 }
 
-/// Cuts what build.rs has written.
+/// What build.rs has written, cut in its pieces.
+struct Parts<'a, const WIDTH: usize> {
+    codes: &'a [[u8; 2]],
+    /// Where the first range of each block starts.
+    firsts: &'a [[u8; WIDTH]],
+    /// Where each block ends in `blocks`.
+    ends: &'a [[u8; 4]],
+    blocks: &'a [u8],
+}
+
 fn parts<const WIDTH: usize>(ranges: &[u8]) -> Option<Parts<'_, WIDTH>> {
     let (count, rest) = ranges.split_first_chunk()?;
     let count = usize::try_from(u64::from_le_bytes(*count)).ok()?;
-    let (firsts, rest) = rest.split_at_checked(count.div_ceil(BLOCK).checked_mul(WIDTH)?)?;
-    let (starts, countries) = rest.split_at_checked(count.checked_mul(WIDTH)?)?;
-    Some(Parts { firsts: firsts.as_chunks().0, starts: starts.as_chunks().0, countries: countries.as_chunks().0 })
+    let (codes, rest) = rest.split_at_checked(2 * 256)?;
+    let (firsts, rest) = rest.split_at_checked(count.checked_mul(WIDTH)?)?;
+    let (ends, blocks) = rest.split_at_checked(count.checked_mul(4)?)?;
+    Some(Parts { codes: codes.as_chunks().0, firsts: firsts.as_chunks().0, ends: ends.as_chunks().0, blocks })
 }
 
 #[cfg(test)]
@@ -51,20 +73,27 @@ mod tests {
 
     #[test]
     fn a_range_ends_where_the_next_begins() {
-        let count = 3_u64.to_le_bytes().to_vec();
-        let starts = [0_u32, 0, 10, 20].map(u32::to_le_bytes).concat();
-        let ranges = [count, starts, b"\0\0SE\0\0".to_vec()].concat();
-        let at = |key| find(&ranges, key, u32::from_le_bytes);
-        assert_eq!([0, 9, 10, 19, 20, u32::MAX].map(at), [None, None, Some(*b"SE"), Some(*b"SE"), None, None]);
-        assert_eq!((find(&[], 1, u32::from_le_bytes), find(&[9; 20], 1, u32::from_le_bytes)), (None, None));
+        let mut codes = vec![0; 512];
+        codes[2..4].copy_from_slice(b"SE");
+        // None up to 10, SE up to 10 + 256 * 40, none; then a block that begins with SE at 20,000.
+        let blocks = [0, 10 << 2, 1, (40 << 2 & 0x7f) as u8 | 1 | 0x80, (40 << 2 >> 7) as u8, 0, 1];
+        let numbers = [0_u32, 20_000, 6, 7].map(u32::to_le_bytes).concat();
+        let ranges = [2_u64.to_le_bytes().to_vec(), codes, numbers, blocks.to_vec()].concat();
+        let at = |key| find(&ranges, key, |start| u32::from_le_bytes(start).into());
+        let (none, sweden) = (None, Some(*b"SE"));
+        assert_eq!([0, 9, 10, 10_249, 10_250, 19_999, 20_000, 1 << 32].map(at), [none, none, sweden, sweden, none, none, sweden, sweden]);
+        for damaged in [&ranges[..0], &ranges[..521], &ranges[..ranges.len() - 1], &[9; 20], &[255; 600]] {
+            assert_eq!(find(damaged, 20_000, |start: [u8; 4]| u32::from_le_bytes(start).into()), None);
+        }
+        assert_eq!(in_block(&[0, 255, 255, 255], 0, 9), None, "a length without end");
     }
 
     #[test]
     fn the_built_in_ranges_are_sorted_and_say_what_the_databases_say() {
-        let (v4, v6) = (parts(V4).unwrap().starts, parts(V6).unwrap().starts);
-        assert!(v4.is_sorted_by_key(|start| u32::from_le_bytes(*start)) && v4.len() > 100_000);
-        assert!(v6.is_sorted_by_key(|start| u64::from_le_bytes(*start)) && v6.len() > 100_000);
-        for (family, ranges) in [("ipv4", v4.len()), ("ipv6", v6.len())] {
+        let (v4, v6) = (parts(V4).unwrap().firsts, parts(V6).unwrap().firsts);
+        assert!(v4.is_sorted_by_key(|start| u32::from_le_bytes(*start)) && v4.len() > 4_000);
+        assert!(v6.is_sorted_by_key(|start| u64::from_le_bytes(*start)) && v6.len() > 4_000);
+        for (family, ranges) in [("ipv4", 32 * v4.len()), ("ipv6", 32 * v6.len())] {
             let packed = std::fs::File::open(format!("data/geoip/country-{family}.mmdb.zst")).unwrap();
             let reader = maxminddb::Reader::from_source(zstd::decode_all(packed).unwrap()).unwrap();
             let mut looked_at = 0;
