@@ -75,7 +75,7 @@ const ROOMS: &[Room] = &[
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),
         &["bot_records", "custom", "escapes", "http_fields", "json", "nginx_combined", "numbers", "syslog", "timestamps"],
     ),
-    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex", "regex_syntax", "wide"]),
+    pure("classify", &["event"], &["aho_corasick", "foldhash", "memchr", "regex_automata", "regex_syntax", "wide"]),
     apart(
         pure(
             "detectors",
