@@ -16,8 +16,9 @@ use crate::event::Timestamp;
 const SWEEP: Duration = Duration::from_secs(1);
 /// The longest wait when not everything can be watched.
 const BLIND_SWEEP: Duration = Duration::from_millis(250);
-/// The rest after a wake-up, so that a busy log costs five wake-ups a second and not one for each write.
-const REST: Duration = Duration::from_millis(200);
+/// The rest after a wake-up, so that a busy log costs two wake-ups a second and not one for each write. What is rotated meanwhile, by
+/// renaming or by copying, is found beside the log; only what is truncated without a copy could be read by looking more often.
+const REST: Duration = Duration::from_millis(500);
 
 /// What is read by looking at it now and then.
 pub trait Polled: Send {

@@ -35,7 +35,7 @@ const MAX_SERIES: usize = 64;
 /// Files that are open at most.
 const MAX_FILES: usize = 500;
 /// From one look to the next, at least.
-const REST: Duration = Duration::from_millis(200);
+const REST: Duration = Duration::from_millis(500);
 
 /// A part of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
