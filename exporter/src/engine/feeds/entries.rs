@@ -114,7 +114,7 @@ pub(in crate::engine) fn attack(privacy: &Privacy, from: From<'_>, site: &str, r
         field("method", method.as_str()),
         field("path", path.as_str()),
         field("status", status.to_string()),
-        field("user_agent", privacy.scrub_request(request.user_agent, AGENT_CHARS)),
+        field("user_agent", privacy.scrub_agent(request.user_agent, AGENT_CHARS)),
     ];
     fields.extend(from.fields());
     Said { text: format!("{from} tried {class} on {site}: {method} {path}, answered {status}"), fields }
