@@ -105,7 +105,11 @@ fn explained(view: &Value) -> String {
         format!("{what}: {} ({})", text(sample, "meaning"), text(sample, "class"))
     };
     section(&mut out, "What it did, newest first:", list("samples").iter().map(sample).collect());
-    let finding = |finding: &Value| format!("{} {}: {}", text(finding, "at"), text(finding, "detector"), text(finding, "summary"));
+    let finding = |finding: &Value| {
+        let facts = finding["evidence"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let facts: String = facts.map(|fact| format!("\n    {fact}")).collect();
+        format!("{} {}: {}{facts}", text(finding, "at"), text(finding, "detector"), text(finding, "summary"))
+    };
     section(&mut out, "Findings:", list("findings").iter().map(finding).collect());
     if list("terms").is_empty() {
         out.push_str("Nothing is held against it.\n");
@@ -125,13 +129,13 @@ mod tests {
             "first_seen": "2026-04-04T00:00:00Z", "last_seen": "2026-04-04T01:00:00Z",
             "terms": [{ "text": "rce_attempt: 2 times" }],
             "samples": [{ "at": "T", "method": "GET", "path": "/x", "status": 404, "meaning": "Runs a command", "class": "rce_attempt" }],
-            "findings": [{ "at": "T", "detector": "suspicion", "summary": "S." }],
+            "findings": [{ "at": "T", "detector": "suspicion", "summary": "S.", "evidence": ["names tried: root ×12", "a fact"] }],
         });
         let expected = "203.0.113.7 (SG): score 61.5, 9 requests, 7 attacks, 0 strikes\n\
                         First seen 2026-04-04T00:00:00Z, last seen 2026-04-04T01:00:00Z.\n\
                         The score's terms:\n  rce_attempt: 2 times\n\
                         What it did, newest first:\n  T GET /x 404: Runs a command (rce_attempt)\n\
-                        Findings:\n  T suspicion: S.\n";
+                        Findings:\n  T suspicion: S.\n    names tried: root ×12\n    a fact\n";
         assert_eq!(explained(&view), expected);
         let banned = json!({ "client": "203.0.113.7", "crowdsec": { "origin": "cscli", "scenario": "a/b", "until": "T" } });
         assert!(explained(&banned).contains("\nCrowdSec bans it for a/b until T.\n"));

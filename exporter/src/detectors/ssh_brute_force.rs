@@ -4,6 +4,10 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+mod names;
+
+use names::Names;
+
 use super::window::{Counts, Incident, QUIET_SECS, Table, Weigh, rank, seconds};
 use crate::event::{SshAuth, SshOutcome, Timestamp};
 use crate::finding::{About, Found, Severity};
@@ -46,6 +50,9 @@ pub struct Config {
     pub max_clients: usize,
 }
 
+/// Tells whether a name that somebody tried may be told, and so be kept.
+pub type MayBeTold<'a> = &'a dyn Fn(&[u8]) -> bool;
+
 /// Who failed and who got in.
 pub struct SshBruteForce {
     config: Config,
@@ -66,6 +73,9 @@ struct Attempts {
     incident: Incident,
     /// When a login after failures was told.
     success_told: Option<Timestamp>,
+    /// Under which names.
+    #[serde(default)]
+    names: Names,
 }
 
 /// What a network failed.
@@ -74,6 +84,8 @@ struct Spread {
     minutes: Counts,
     clients: Vec<(Client, Timestamp)>,
     incident: Incident,
+    #[serde(default)]
+    names: Names,
 }
 
 /// The last time that a client got in.
@@ -126,54 +138,34 @@ impl SshBruteForce {
         }
     }
 
-    /// Takes a record; who is no address cannot be held to account. `location` is where the client is.
-    pub fn observe(&mut self, at: Timestamp, auth: &SshAuth<'_>, location: Location, out: &mut Vec<Found>) {
+    /// Takes a record; who is no address cannot be held to account. `location` is where the client is. Names that were tried are told, and
+    /// kept, only if they may be; who has logged in is told of anyway.
+    pub fn observe(&mut self, at: Timestamp, auth: &SshAuth<'_>, location: Location, may_be_told: MayBeTold<'_>, out: &mut Vec<Found>) {
         let Some(client) = Client::parse(auth.client).filter(|_| auth.attempts > 0) else { return };
         match auth.outcome {
             SshOutcome::Failed | SshOutcome::InvalidUser => {
-                self.failed(at, client, u64::from(auth.attempts), out);
-                self.failed_in_network(at, client, u64::from(auth.attempts), out);
+                let users = &self.users;
+                let is_told = |name: &[u8]| may_be_told(name) || users.get(&hash(name)).is_some();
+                // Who has no account has never logged in: nothing to look up.
+                let tried = if auth.outcome == SshOutcome::Failed { is_told(auth.user) } else { may_be_told(auth.user) };
+                let tried = Tried { user: auth.user, count: u64::from(auth.attempts), is_told: tried };
+                failed(&mut self.clients, &self.config, at, client, tried, &is_told, out);
+                failed_in_network(&mut self.networks, &self.config, at, client, tried, &is_told, out);
             }
-            SshOutcome::Accepted => self.accepted(at, client, auth, location, out),
+            SshOutcome::Accepted => self.accepted(at, client, auth, location, may_be_told, out),
             SshOutcome::Disconnected | SshOutcome::Other => {}
         }
     }
 
-    fn failed(&mut self, at: Timestamp, client: Client, count: u64, out: &mut Vec<Found>) {
-        let Config { attempts, window_secs, slow_attempts, slow_hours, .. } = self.config;
-        let entry = self.clients.entry(client, seconds(at), Attempts::default);
-        entry.incident.add(at, count);
-        entry.minutes.add(at, count, MINUTE, HOUR / MINUTE);
-        entry.hours.add(at, count, HOUR, DAY / HOUR);
-        let window = i64::try_from(window_secs).unwrap_or(HOUR).min(HOUR);
-        let (fast, day, hours) = (entry.minutes.sum(at, window, MINUTE), entry.hours.sum(at, DAY, HOUR), entry.hours.steps(at, DAY, HOUR));
-        let is_slow = day >= slow_attempts && hours >= slow_hours;
-        if (fast >= attempts || is_slow) && entry.incident.tell() {
-            let summary = match fast >= attempts {
-                true => format!("failed to log in over SSH {fast} times within {}", minutes(window)),
-                false => format!("failed to log in over SSH {day} times within a day, in {hours} different hours"),
-            };
-            let evidence = vec![format!("{} failed attempts so far", entry.incident.total)];
-            out.push(found(at, Severity::Warning, About::Client(client), summary, evidence));
-        }
-    }
-
-    fn failed_in_network(&mut self, at: Timestamp, client: Client, count: u64, out: &mut Vec<Found>) {
-        let entry = self.networks.entry(client.network(), seconds(at), Spread::default);
-        entry.incident.add(at, count);
-        entry.minutes.add(at, count, MINUTE, HOUR / MINUTE);
-        entry.clients.retain(|(known, last)| *known != client && at.secs() - last.secs() < HOUR);
-        entry.clients.truncate(MAX_CLIENTS_OF_NETWORK - 1);
-        entry.clients.insert(0, (client, at));
-        let (failed, clients) = (entry.minutes.sum(at, HOUR, MINUTE), entry.clients.len());
-        if failed >= self.config.network_attempts && clients >= self.config.network_clients && entry.incident.tell() {
-            let many = if clients == MAX_CLIENTS_OF_NETWORK { " or more" } else { "" };
-            let summary = format!("failed to log in over SSH {failed} times within an hour, from {clients}{many} addresses");
-            out.push(found(at, Severity::Warning, About::Network(client.network()), summary, Vec::new()));
-        }
-    }
-
-    fn accepted(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, location: Location, out: &mut Vec<Found>) {
+    fn accepted(
+        &mut self,
+        at: Timestamp,
+        client: Client,
+        auth: &SshAuth<'_>,
+        location: Location,
+        may_be_told: MayBeTold<'_>,
+        out: &mut Vec<Found>,
+    ) {
         let failures = self.clients.get(&client).map_or(0, |entry| entry.minutes.sum(at, HOUR, MINUTE));
         // Who has been in before forgot a password; who has not may have guessed it, and is nobody's own.
         if failures >= self.config.suspicious_failures && self.logins.get(&client).is_none() {
@@ -181,20 +173,22 @@ impl SshBruteForce {
             if entry.success_told.is_none_or(|told| at.secs() - told.secs() > DAY) {
                 entry.success_told = Some(at);
                 let summary = format!("logged in over SSH after {failures} failed attempts within an hour");
-                out.push(found(at, Severity::Critical, About::Client(client), summary, evidence(auth)));
+                let users = &self.users;
+                let tried = entry.names.told(|name| may_be_told(name) || name == auth.user || users.get(&hash(name)).is_some());
+                let evidence = evidence(auth).into_iter().chain(tried).collect();
+                out.push(found(at, Severity::Critical, About::Client(client), summary, evidence));
             }
         } else {
             let login = self.logins.entry(client, seconds(at), Login::default);
             login.0 = login.0.max(at);
         }
-        if let Some(country) = location.country {
-            self.country_of_user(at, client, auth, country, out);
-        }
+        self.country_of_user(at, client, auth, location, out);
     }
 
-    fn country_of_user(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, country: [u8; 2], out: &mut Vec<Found>) {
+    fn country_of_user(&mut self, at: Timestamp, client: Client, auth: &SshAuth<'_>, location: Location, out: &mut Vec<Found>) {
         let user = self.users.entry(hash(auth.user), seconds(at), Countries::default);
         user.last = user.last.max(at);
+        let Some(country) = location.country else { return };
         if user.known.contains(&country) {
             return;
         }
@@ -243,6 +237,73 @@ impl SshBruteForce {
     }
 }
 
+/// Attempts under one name.
+#[derive(Clone, Copy)]
+struct Tried<'a> {
+    user: &'a [u8],
+    count: u64,
+    is_told: bool,
+}
+
+fn failed(
+    clients: &mut Table<Client, Attempts>,
+    config: &Config,
+    at: Timestamp,
+    client: Client,
+    tried: Tried<'_>,
+    may_be_told: MayBeTold<'_>,
+    out: &mut Vec<Found>,
+) {
+    let entry = clients.entry(client, seconds(at), Attempts::default);
+    entry.incident.add(at, tried.count);
+    if entry.incident.total == tried.count {
+        entry.names = Names::default();
+    }
+    entry.names.add(tried.user, tried.count, tried.is_told);
+    entry.minutes.add(at, tried.count, MINUTE, HOUR / MINUTE);
+    entry.hours.add(at, tried.count, HOUR, DAY / HOUR);
+    let window = i64::try_from(config.window_secs).unwrap_or(HOUR).min(HOUR);
+    let (fast, day, hours) = (entry.minutes.sum(at, window, MINUTE), entry.hours.sum(at, DAY, HOUR), entry.hours.steps(at, DAY, HOUR));
+    let is_slow = day >= config.slow_attempts && hours >= config.slow_hours;
+    if (fast >= config.attempts || is_slow) && entry.incident.tell() {
+        let summary = match fast >= config.attempts {
+            true => format!("failed to log in over SSH {fast} times within {}", minutes(window)),
+            false => format!("failed to log in over SSH {day} times within a day, in {hours} different hours"),
+        };
+        let so_far = format!("{} failed attempts so far", entry.incident.total);
+        let evidence = [so_far].into_iter().chain(entry.names.told(may_be_told)).collect();
+        out.push(found(at, Severity::Warning, About::Client(client), summary, evidence));
+    }
+}
+
+fn failed_in_network(
+    networks: &mut Table<Network, Spread>,
+    config: &Config,
+    at: Timestamp,
+    client: Client,
+    tried: Tried<'_>,
+    may_be_told: MayBeTold<'_>,
+    out: &mut Vec<Found>,
+) {
+    let entry = networks.entry(client.network(), seconds(at), Spread::default);
+    entry.incident.add(at, tried.count);
+    if entry.incident.total == tried.count {
+        entry.names = Names::default();
+    }
+    entry.names.add(tried.user, tried.count, tried.is_told);
+    entry.minutes.add(at, tried.count, MINUTE, HOUR / MINUTE);
+    entry.clients.retain(|(known, last)| *known != client && at.secs() - last.secs() < HOUR);
+    entry.clients.truncate(MAX_CLIENTS_OF_NETWORK - 1);
+    entry.clients.insert(0, (client, at));
+    let (failed, clients) = (entry.minutes.sum(at, HOUR, MINUTE), entry.clients.len());
+    if failed >= config.network_attempts && clients >= config.network_clients && entry.incident.tell() {
+        let many = if clients == MAX_CLIENTS_OF_NETWORK { " or more" } else { "" };
+        let summary = format!("failed to log in over SSH {failed} times within an hour, from {clients}{many} addresses");
+        let evidence = entry.names.told(may_be_told).into_iter().collect();
+        out.push(found(at, Severity::Warning, About::Network(client.network()), summary, evidence));
+    }
+}
+
 fn found(at: Timestamp, severity: Severity, about: About, summary: String, evidence: Vec<String>) -> Found {
     Found { at, detector: NAME, severity, about, summary, evidence }
 }
@@ -259,7 +320,7 @@ fn minutes(secs: i64) -> String {
     }
 }
 
-/// Names of users are not kept, only what tells them apart.
+/// Names of users who logged in are not kept, only what tells them apart.
 fn hash(user: &[u8]) -> u64 {
     let mut first = [0; 8];
     first.copy_from_slice(&Sha256::digest(user)[..8]);
@@ -294,7 +355,7 @@ mod tests {
         for (secs, client, outcome, country) in records {
             let auth = SshAuth { outcome, client: client.as_bytes(), user: b"ana", attempts: 1, ..SshAuth::default() };
             let location = Location { country: Some(*country), asn: None };
-            detector.observe(Timestamp::from_secs(START + secs), &auth, location, &mut out);
+            detector.observe(Timestamp::from_secs(START + secs), &auth, location, &|_| true, &mut out);
         }
         out.iter().map(|found| format!("{} {:?} {}", found.at.secs() - START, found.severity, found.summary)).collect()
     }
@@ -344,6 +405,39 @@ mod tests {
         assert_eq!(stranger.recent_logins().count(), 0, "who guessed is nobody's own");
         detector.on_tick(Timestamp::from_secs(START + 31 * DAY));
         assert_eq!((detector.recent_logins().count(), detector.fill()), (0, (0, 0)));
+    }
+
+    #[test]
+    fn findings_name_the_users_that_may_be_named() {
+        let mut detector = detector(&Default::default());
+        let mut out = Vec::new();
+        let mut try_log_in = |secs, client: &str, outcome, user: &str| {
+            let auth = SshAuth { outcome, client: client.as_bytes(), user: user.as_bytes(), attempts: 1, ..SshAuth::default() };
+            detector.observe(Timestamp::from_secs(START + secs), &auth, Location::default(), &|name| name == b"root", &mut out);
+        };
+        try_log_in(0, "192.0.2.9", SshOutcome::Accepted, "ana");
+        for secs in 0..2 {
+            try_log_in(secs, "203.0.113.7", SshOutcome::InvalidUser, "Hunter2");
+            try_log_in(secs, "203.0.113.7", SshOutcome::Failed, "root");
+            try_log_in(secs, "203.0.113.7", SshOutcome::Failed, "ana");
+        }
+        try_log_in(3, "203.0.113.7", SshOutcome::Failed, "bob");
+        try_log_in(4, "203.0.113.7", SshOutcome::Accepted, "bob");
+        // After a quiet day it is another story.
+        for secs in 0..5 {
+            try_log_in(3 * DAY + secs, "203.0.113.7", SshOutcome::InvalidUser, "Hunter2");
+        }
+        let evidence: Vec<_> = out.iter().map(|found| found.evidence.join("; ")).collect();
+        assert_eq!(
+            evidence,
+            [
+                "5 failed attempts so far; names tried: root ×2, ana ×1, others ×2",
+                "user bob; method ; names tried: ana ×2, root ×2, others ×3",
+                "5 failed attempts so far; names tried: none of the usual ones; others are not told, they may be passwords",
+            ]
+        );
+        // Nothing else is kept of names, in memory or on disk.
+        assert!(!detector.save().iter().any(|write| format!("{write:?}").contains("Hunter2")));
     }
 
     #[test]

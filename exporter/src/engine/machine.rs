@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::detection::SEALED;
+use super::feeds::entries;
 
 use crate::detectors::players::{self, Players};
 use crate::detectors::port_scan::{self, PortScan};
@@ -15,6 +16,7 @@ use crate::finding::Found;
 use crate::incident::Player;
 use crate::metrics::own::Table;
 use crate::metrics::{Page, firewall, names, players as player_counts, ssh};
+use crate::privacy::Privacy;
 use crate::snapshot::{Section, Write};
 use crate::subject::{Client, Location};
 
@@ -56,10 +58,10 @@ impl SshSubject {
         Self { metrics, brute_force: config.map(|config| SshBruteForce::new(config, section)), max_clients }
     }
 
-    pub(super) fn observe(&mut self, at: Timestamp, auth: &SshAuth<'_>, location: Location, out: &mut Vec<Found>) {
+    pub(super) fn observe(&mut self, at: Timestamp, auth: &SshAuth<'_>, location: Location, privacy: &Privacy, out: &mut Vec<Found>) {
         self.metrics.observe(auth);
         if let Some(brute_force) = &mut self.brute_force {
-            brute_force.observe(at, auth, location, out);
+            brute_force.observe(at, auth, location, &|user| entries::may_tell_user(privacy, user), out);
         }
     }
 

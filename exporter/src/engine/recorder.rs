@@ -69,7 +69,7 @@ impl Recorder<'_> {
             (Event::Ssh(auth), Subject::Ssh(ssh)) => {
                 let mut found = Vec::new();
                 let location = self.detection.locate_text(auth.client);
-                ssh.observe(at, auth, location, &mut found);
+                ssh.observe(at, auth, location, self.context.privacy, &mut found);
                 self.detection.ssh(at, &mut self.context, auth, found);
             }
             (Event::Firewall(packet), Subject::Firewall(firewall)) => {

@@ -120,9 +120,14 @@ pub(in crate::engine) fn attack(privacy: &Privacy, from: From<'_>, site: &str, r
     Said { text: format!("{from} tried {class} on {site}: {method} {path}, answered {status}"), fields }
 }
 
+/// Whether the name may be told that somebody tried in vain to log in under.
+pub(in crate::engine) fn may_tell_user(privacy: &Privacy, user: &[u8]) -> bool {
+    privacy.sender_mode() == SenderMode::Full || USUAL_USERS.contains(&user)
+}
+
 /// An attempt to log in over SSH.
 pub(in crate::engine) fn login(privacy: &Privacy, from: From<'_>, auth: &SshAuth<'_>) -> Said {
-    let is_told = auth.outcome == SshOutcome::Accepted || USUAL_USERS.contains(&auth.user) || privacy.sender_mode() == SenderMode::Full;
+    let is_told = auth.outcome == SshOutcome::Accepted || may_tell_user(privacy, auth.user);
     let user = if is_told { privacy.scrub_facts(&String::from_utf8_lossy(auth.user), NAME_CHARS) } else { String::new() };
     let method = privacy.scrub_facts(&String::from_utf8_lossy(auth.method), NAME_CHARS);
     let outcome = match auth.outcome {
