@@ -275,6 +275,40 @@ fn the_demo_needs_a_token_beyond_loopback() {
         assert_eq!(refused.status.code(), Some(2), "{says}");
         assert!(String::from_utf8_lossy(&refused.stderr).contains(says), "{says}");
     }
+    let listener = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+    let taken = listener.local_addr().unwrap().to_string();
+    for (variable, text, says) in [
+        ("HOSTWARDEN__SERVER__BEARER_TOKEN", "changemechangeme", "HOSTWARDEN__SERVER__BEARER_TOKEN"),
+        ("HOSTWARDEN__SERVER__BEARER_TOKEN_FILE", "/no/such/file", "HOSTWARDEN__SERVER__BEARER_TOKEN_FILE"),
+        // A good one is taken: what is refused then is the address, which is not free.
+        ("HOSTWARDEN__SERVER__BEARER_TOKEN", "9f86d081884c7d659a2feaa0c55ad015", &taken),
+    ] {
+        let refused = hostwarden(&config, &["demo", "--listen", &taken]).env(variable, text).output().unwrap();
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(refused.status.code() == Some(2) && told.contains(says) && !told.contains("is required"), "{told}");
+    }
+}
+
+#[test]
+fn the_demo_has_slow_attackers_and_guessed_links_from_its_first_minute_on() {
+    use hostwarden::event::Timestamp;
+    use hostwarden::workload::Workload;
+    let (folder, config) = folder();
+    let log = folder.path().join("demo.log");
+    for seed in 0..3 {
+        let start = Timestamp::from_secs(1_795_255_200 + seed * 7_777);
+        let mut workload = Workload::new(seed as u64, 20.0, start);
+        let mut lines = workload.days_before().combined;
+        for step in 1..=60 {
+            lines.extend(workload.advance(start.plus(Duration::from_secs(step))).combined);
+        }
+        fs::write(&log, lines).unwrap();
+        let page = output(&config, &["replay", "--format", "nginx_combined", "--output", "metrics", log.to_str().unwrap()]);
+        let page = series(&String::from_utf8(page.stdout).unwrap());
+        let watched = |strikes: &str| page[&format!("hostwarden_watchlist_clients{{strikes=\"{strikes}\"}}")];
+        assert_eq!(["1", "2", "3", "4+"].map(watched), [1.0, 1.0, 1.0, 0.0], "seed {seed}");
+        assert_eq!(page["hostwarden_link_enumerations_total{scope=\"client\"}"], 1.0, "seed {seed}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use anyhow::Context;
 use tracing::{error, info};
 
 use super::{Failure, random_salt};
-use crate::config::{Config, Input, Probes, Secret, Source, Start};
+use crate::config::{self, Config, Input, Probes, Secret, Source, Start};
 use crate::demo::LogFiles;
 use crate::detectors::udp_flood;
 use crate::event::Timestamp;
@@ -27,6 +27,9 @@ const LOOK_SECS: u64 = 5;
 /// Steps of the past.
 const PAST_STEP: Duration = Duration::from_secs(30);
 
+/// The variable of the setting; with `_FILE` behind it, of the file's.
+const TOKEN: &str = "HOSTWARDEN__SERVER__BEARER_TOKEN";
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// Where to serve; beyond loopback a token is required.
@@ -38,7 +41,7 @@ pub(super) struct Arguments {
     /// Web requests per second.
     #[arg(long, default_value_t = 20.0)]
     rate: f64,
-    /// A file with the token that callers must show, as server.bearer_token_file.
+    /// A file with the token that callers must show, as server.bearer_token_file; else HOSTWARDEN__SERVER__BEARER_TOKEN or ..._FILE.
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
     /// Tell those whom `[notifiers]` of the configuration names, too; otherwise nobody hears of it.
@@ -48,10 +51,14 @@ pub(super) struct Arguments {
 
 /// `configured` is asked only if somebody is to be told.
 pub(super) fn run(arguments: Arguments, configured: impl FnOnce() -> Result<Config, Failure>) -> Result<(), Failure> {
-    if !arguments.listen.ip().is_loopback() && arguments.bearer_token_file.is_none() {
-        return Err(Failure::Usage(format!("--listen {}: beyond loopback --bearer-token-file is required", arguments.listen)));
+    let token = match &arguments.bearer_token_file {
+        Some(file) => Some(token(file)?),
+        None => token_of_environment()?,
+    };
+    if !arguments.listen.ip().is_loopback() && token.is_none() {
+        let remedy = format!("--bearer-token-file is required, or {TOKEN} or {TOKEN}_FILE in the environment");
+        return Err(Failure::Usage(format!("--listen {}: beyond loopback {remedy}", arguments.listen)));
     }
-    let token = arguments.bearer_token_file.as_deref().map(token).transpose()?;
     let folder = tempfile::Builder::new().prefix("hostwarden-demo-").tempdir().context("make a temporary folder")?;
     let mut config = config(arguments.listen, folder.path())?;
     config.server.bearer_token = token;
@@ -64,6 +71,7 @@ pub(super) fn run(arguments: Arguments, configured: impl FnOnce() -> Result<Conf
     let begin = Timestamp::from_micros(now.micros() - i64::try_from(PAST.as_micros()).unwrap_or(0));
     look_around(&mut config.probes, begin);
     let mut workload = Workload::new(arguments.seed, arguments.rate, begin);
+    files.append(&workload.days_before()).context("write the past days")?;
     let mut at = begin;
     while at < now {
         at = at.plus(PAST_STEP).min(now);
@@ -84,6 +92,15 @@ pub(super) fn run(arguments: Arguments, configured: impl FnOnce() -> Result<Conf
     let detection = setup::detection(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
     app::run(config, detection)?;
     Ok(())
+}
+
+/// The token that all other commands take, too: who asks the demo (`why`, `watchlist`) shows it. Of the rest of a configuration the demo
+/// takes nothing, since it looks at nothing of this machine.
+fn token_of_environment() -> Result<Option<Secret>, Failure> {
+    let is_token = |name: &str| name.strip_prefix(TOKEN).is_some_and(|rest| rest.is_empty() || rest == "_FILE");
+    let variables = config::environment().into_iter().filter(|(name, _)| is_token(name));
+    let config = config::load(None, variables).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
+    Ok(config.server.bearer_token)
 }
 
 /// The token in a file; as short a one as the configuration would refuse is refused here.

@@ -9,6 +9,7 @@ use crate::event::Timestamp;
 
 pub mod bot;
 pub mod machine;
+pub mod patient;
 mod probes;
 mod random;
 mod stamps;
@@ -17,6 +18,7 @@ pub mod web;
 
 pub use bot::Bot;
 pub use machine::Machine;
+pub use patient::Patient;
 pub use web::Web;
 
 /// The most time made up at once: a demo that slept (a closed laptop) goes on, it does not catch up.
@@ -31,6 +33,7 @@ pub struct Workload {
     json: Web,
     bot: Bot,
     machine: Machine,
+    patient: Patient,
     now: Timestamp,
 }
 
@@ -62,8 +65,16 @@ impl Workload {
             json: Web::new(seed.wrapping_add(1), rate / 2.0, start, None),
             bot: Bot::new(seed.wrapping_add(2), rate * MESSAGES_PER_REQUEST, start, None),
             machine: Machine::new(seed.wrapping_add(3), start),
+            patient: Patient::new(seed.wrapping_add(4), start),
             now: start,
         }
+    }
+
+    /// What slow attackers left in the log of the web server in the days before the workload begins.
+    pub fn days_before(&self) -> Lines {
+        let mut lines = Lines::default();
+        patient::slow_attacks(self.now).iter().for_each(|request| request.write_combined(&mut lines.combined));
+        lines
     }
 
     /// What is logged up to `now`, since the last call.
@@ -74,10 +85,12 @@ impl Workload {
             self.json.skip_to(now);
             self.bot.skip_to(now);
             self.machine.skip_to(now);
+            self.patient.skip_to(now);
         }
         self.now = self.now.max(now);
-        while self.combined.due() <= now {
-            self.combined.step().write_combined(&mut lines.combined);
+        while self.combined.due().min(self.patient.due()) <= now {
+            let request = if self.patient.due() < self.combined.due() { self.patient.step() } else { self.combined.step() };
+            request.write_combined(&mut lines.combined);
         }
         while self.json.due() <= now {
             self.json.step().write_json(&mut lines.json);
