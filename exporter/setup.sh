@@ -1,15 +1,17 @@
 #!/bin/sh
 # What docker-compose.yml runs once before everything else, as root in the exporter's image without a network:
 #
-#   setup.sh secrets      looks at the required values of .env, and writes each into the volumes of those who read it, for nobody else
+#   setup.sh secrets      looks at the values of .env, and writes the required ones into the volumes of those who read them, for nobody else
 #   setup.sh targets      tells Prometheus of this machine's exporters: prometheus/targets, with the name that .env gives it
 #   setup.sh target-udp, setup.sh target-demo     tells it of the exporters of the profiles game and demo
 #
-# A value that is missing, too short, or known to everybody ends it, naming the variable and never the value; then nothing starts.
+# A required value that is missing, too short, or known to everybody ends it, naming the variable and never the value, and so does an
+# optional one that the exporter would refuse, which would be restarted for ever; then nothing starts.
 set -eu
 umask 077
 
 volumes=/volumes
+program=${SETUP_PROGRAM:-/usr/local/bin/hostwarden}
 # Who reads: prometheus and alertmanager are nobody, grafana is 472 and loki 10001 in their images; the exporter is 9780 in ours.
 nobody=65534 grafana=472 loki=10001 exporter=9780
 
@@ -38,7 +40,7 @@ check() {
 }
 
 # opinion VARIABLE SETTING: what the exporter itself finds wrong with a value. It never tells the value.
-opinion() { env -i "$2=$(value_of "$1")" /usr/local/bin/hostwarden check-config 2>&1 | sed -n "s/^$2: //p"; }
+opinion() { env -i "$2=$(value_of "$1")" "$program" check-config 2>&1 | sed -n "s/^$2: //p"; }
 
 # check_key VARIABLE SETTING
 check_key() {
@@ -76,6 +78,55 @@ check_webhook() {
     esac
 }
 
+# The variables of .env that docker-compose.yml passes on as settings of the exporters. scripts/env_example.py compares.
+settings='
+    HOSTWARDEN__SOURCES__0__FILE=HOSTWARDEN_WEB_LOGS
+    HOSTWARDEN__SOURCES__0__FORMAT=HOSTWARDEN_WEB_FORMAT
+    HOSTWARDEN__SOURCES__1__FILE=HOSTWARDEN_SSH_LOGS
+    HOSTWARDEN__SOURCES__1__TIMEZONE=HOSTWARDEN_TIMEZONE
+    HOSTWARDEN__SOURCES__2__FILE=HOSTWARDEN_FIREWALL_LOGS
+    HOSTWARDEN__SOURCES__2__TIMEZONE=HOSTWARDEN_TIMEZONE
+    HOSTWARDEN__SOURCES__3__FILE=HOSTWARDEN_BOT_LOGS
+    HOSTWARDEN__SOURCES__3__FORMAT=HOSTWARDEN_BOT_FORMAT
+    HOSTWARDEN__SOURCES__3__TIMEZONE=HOSTWARDEN_TIMEZONE
+    HOSTWARDEN__SOURCES__4__FILE=HOSTWARDEN_PLAYERS_LOGS
+    HOSTWARDEN__SOURCES__4__TIMEZONE=HOSTWARDEN_TIMEZONE
+    HOSTWARDEN__PRIVACY__SENDERS=HOSTWARDEN_PRIVACY_SENDERS
+    HOSTWARDEN__PRIVACY__CLIENTS=HOSTWARDEN_PRIVACY_CLIENTS
+    HOSTWARDEN__WEB__SITES=HOSTWARDEN_SITES
+    HOSTWARDEN__WEB__TRUSTED_PROXIES=HOSTWARDEN_TRUSTED_PROXIES
+    HOSTWARDEN__WEB__LINK_PREFIXES=HOSTWARDEN_LINK_PREFIXES
+    HOSTWARDEN__POLICY__NEVER_BAN__NETWORKS=HOSTWARDEN_NEVER_BAN_NETWORKS
+    HOSTWARDEN__DETECTORS__ENUMERATION__THRESHOLD=HOSTWARDEN_ENUMERATION_THRESHOLD
+    HOSTWARDEN__DETECTORS__SSH_BRUTE_FORCE__THRESHOLD=HOSTWARDEN_SSH_THRESHOLD
+    HOSTWARDEN__DETECTORS__BOT_LATENCY__UNANSWERED_AFTER_SECS=HOSTWARDEN_UNANSWERED_AFTER_SECS
+    HOSTWARDEN__NOTIFIERS__HOST=HOSTWARDEN_HOST_NAME
+    HOSTWARDEN__NOTIFIERS__DISCORD__QUIET_HOURS=HOSTWARDEN_QUIET_HOURS
+    HOSTWARDEN__NOTIFIERS__DISCORD__TIME_ZONE=HOSTWARDEN_TIMEZONE
+    HOSTWARDEN__NOTIFIERS__LOKI__URL=HOSTWARDEN_LOKI_URL
+    HOSTWARDEN__NOTIFIERS__LOKI__INSTANCE=HOSTWARDEN_HOST_NAME
+    HOSTWARDEN__LOG__LEVEL=HOSTWARDEN_LOG_LEVEL
+    HOSTWARDEN__PROBES__UDP_PORTS__SERVICES__0__NAME=HOSTWARDEN_GAME_NAME
+    HOSTWARDEN__PROBES__UDP_PORTS__SERVICES__0__PORT=HOSTWARDEN_GAME_PORT
+    HOSTWARDEN__PROBES__UDP_PORTS__SERVICES__0__PACKETS_PER_SEC=HOSTWARDEN_GAME_PACKETS_PER_SEC
+    HOSTWARDEN__PROBES__UDP_PORTS__SERVICES__0__BYTES_PER_SEC=HOSTWARDEN_GAME_BYTES_PER_SEC
+    HOSTWARDEN__PROBES__UDP_PORTS__SERVICES__0__SOURCES=HOSTWARDEN_GAME_SOURCES
+'
+
+# What the exporter itself finds wrong with them, each told by its name in .env.
+check_settings() {
+    said=$("$program" check-config 2>&1 >/dev/null) || true
+    told=' '
+    for pair in $settings; do
+        variable=${pair#*=}
+        why=$(printf '%s\n' "$said" | sed -n "s/^${pair%%=*}: //p" | head -n 1)
+        case $why,$told in
+            ,* | *" $variable "*) ;;
+            *) problem "$variable" "$why"; told="$told$variable " ;;
+        esac
+    done
+}
+
 # write VOLUME FILE OWNER VALUE: whole or not at all, readable by its owner alone.
 write() {
     printf '%s' "$4" >"$volumes/$1/.$2"
@@ -90,6 +141,7 @@ secrets() {
     check_key HOSTWARDEN_SALT HOSTWARDEN_SALT
     check_key HOSTWARDEN_BEARER_TOKEN HOSTWARDEN__SERVER__BEARER_TOKEN
     check_webhook
+    check_settings
     [ "$problems" = 0 ] || exit 2
     if [ "$HOSTWARDEN_SALT" = "$HOSTWARDEN_BEARER_TOKEN" ]; then
         problem HOSTWARDEN_BEARER_TOKEN 'is the same as HOSTWARDEN_SALT; each is a secret of its own'
@@ -108,7 +160,7 @@ secrets() {
     write alertmanager alertmanager.yml $nobody "$(cat /tmp/alertmanager.yml)
 "
     chown "$loki" "$volumes/loki"
-    echo "setup: all required values are fine."
+    echo "setup: all values are fine."
 }
 
 # name_of VARIABLE DEFAULT: what a label of Prometheus may hold without trouble.
@@ -151,7 +203,12 @@ targets() {
 case ${1-} in
     secrets) secrets ;;
     targets) targets ;;
-    target-udp) name=$(name_of HOSTWARDEN_HOST_NAME this-host); list host.docker.internal:9781 "$name" hostwarden-udp | part udp ;;
+    target-udp)
+        check_settings
+        [ "$problems" = 0 ] || exit 2
+        name=$(name_of HOSTWARDEN_HOST_NAME this-host)
+        list host.docker.internal:9781 "$name" hostwarden-udp | part udp
+        ;;
     target-demo) list demo:9780 demo | part demo ;;
     *) sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

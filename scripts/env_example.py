@@ -115,6 +115,18 @@ def read_by_compose():
     return found
 
 
+def passed_on(text, pattern):
+    """{(setting, variable)} of the exporters' settings that a variable of .env decides."""
+    return set(re.findall(pattern, text, re.MULTILINE))
+
+
+def differences():
+    """Between what the compose file passes on and what setup.sh looks at."""
+    compose = passed_on((ROOT / "docker-compose.yml").read_text(), r"^\s+(HOSTWARDEN__\w+): .*\$\{(HOSTWARDEN_\w+):-")
+    setup = passed_on((ROOT / "exporter/setup.sh").read_text(), r"^    (HOSTWARDEN__\w+)=(HOSTWARDEN_\w+)$")
+    return [f"{setting}={variable} stands only in one of docker-compose.yml and exporter/setup.sh" for setting, variable in sorted(compose ^ setup)]
+
+
 def example(defaults):
     lines = [HEAD]
     for title, variables in SECTIONS:
@@ -133,6 +145,7 @@ def main():
     wrong += [f"{name} is explained twice" for name in set(told) if told.count(name) > 1]
     required = [name for name, _, _ in SECTIONS[0][1]]
     wrong += [f"{name} is demanded and does not stand first" for name, default in defaults.items() if default is None and name not in required]
+    wrong += differences()
     if wrong:
         sys.exit("\n".join(wrong))
     text = example(defaults)

@@ -60,6 +60,13 @@ WEAK = [
     },
     {"HOSTWARDEN_BEARER_TOKEN": ("4a1f0c5b e2d34795a6c8e9f0", "blanks")},
 ]
+# What may be left out, and what the exporter says of a wrong one.
+WRONG = {
+    "HOSTWARDEN_PRIVACY_SENDERS": ("hasch", "known words"),
+    "HOSTWARDEN_TIMEZONE": ("Mars/Base", "no time zone"),
+    "HOSTWARDEN_SSH_THRESHOLD": ("many", "no whole number"),
+    "HOSTWARDEN_NEVER_BAN_NETWORKS": ("192.0.2.0/99", "no network"),
+}
 LINE = '203.0.113.{} - - [{}] "GET /page/{} HTTP/1.1" 200 512 "-" "Mozilla/5.0 (X11; Linux x86_64)"\n'
 # Of no network that is left alone for what it is.
 ATTACKER = "45.148.10.99"
@@ -218,11 +225,15 @@ def check_refusals(stack):
             lines = [line for line in said.splitlines() if f"setup: {name} " in line]
             result.returncode != 0 and any(why in line for line in lines) or fail(f"{name}={value}: {said}")
             value not in " ".join(lines) or fail(f"the value of {name} is told: {lines}")
+    result = stack.compose("run", "--rm", "setup", values={name: value for name, (value, _) in WRONG.items()}, check=False)
+    for name, (value, why) in WRONG.items():
+        lines = [line for line in (result.stdout + result.stderr).splitlines() if f"setup: {name} " in line]
+        result.returncode != 0 and len(lines) == 1 and why in lines[0] or fail(f"{name}={value}: {lines}")
     stack.compose("up", "--detach", values={"HOSTWARDEN_SALT": "changeme"}, check=False).returncode != 0 or fail("all starts with a salt that is a placeholder")
     started = {name: state for name, state in stack.states().items() if not name.startswith("setup")}
     not started or fail(f"started without its secrets: {started}")
     stack.compose("down", "--volumes")
-    say("Missing, short and well-known values are refused by name, and nothing starts.")
+    say("Missing, short, well-known and wrong values are refused by name, and nothing starts.")
 
 
 def check_secrets(stack):

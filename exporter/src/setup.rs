@@ -322,8 +322,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("hostwarden.toml");
         std::fs::write(&file, text).unwrap();
-        let config = config::load(Some(&file), []).unwrap();
-        Config { file: Some("hostwarden.toml".into()), ..config }
+        let mut config = config::load(Some(&file), []).unwrap();
+        config.file = Some("hostwarden.toml".into());
+        config
     }
 
     #[test]

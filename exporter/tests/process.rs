@@ -205,6 +205,64 @@ fn check_config_tells_what_the_sources_would_find() {
 }
 
 #[test]
+fn check_config_looks_at_the_state_directory() {
+    let (folder, config) = folder();
+    let state = folder.path().join("state");
+    let told = || String::from_utf8(output(&config, &["check-config"]).stdout).unwrap();
+    assert!(told().contains("state: is not there yet and can be made"), "{}", told());
+    assert!(!state.exists());
+    let exporter = Exporter::start(&config);
+    assert!(told().contains("state: is in use by a running exporter"), "{}", told());
+    drop(exporter);
+    assert!(told().contains("state: is there and can be written"), "{}", told());
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "").unwrap();
+    let told = output(&config, &["check-config"]);
+    let error = String::from_utf8(told.stderr).unwrap();
+    assert_eq!((told.status.code(), told.stdout.len()), (Some(2), 0));
+    assert!(error.contains("hostwarden.toml:") && error.contains(": state.dir: ") && error.contains("; name a directory"), "{error}");
+    // Who set it by a variable is told the variable.
+    let told = hostwarden(&config, &["check-config"]).env("HOSTWARDEN__STATE__DIR", "/proc/self/state").output().unwrap();
+    let error = String::from_utf8(told.stderr).unwrap();
+    assert!(told.status.code() == Some(2) && error.contains("\nHOSTWARDEN__STATE__DIR: /proc/self/state cannot be used: "), "{error}");
+}
+
+/// What docker-compose.yml runs before everything else: it refuses what the exporter would, by the names of .env.
+#[test]
+fn setup_refuses_wrong_optional_values_by_their_names() {
+    let setup = |values: &[(&str, &str)]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/setup.sh");
+        let required = [
+            ("GRAFANA_ADMIN_PASSWORD", "4f8a0c61d2"),
+            ("HOSTWARDEN_SALT", "9d0e1c7a55b84d21b6f3a2c4e8d7f601"),
+            ("HOSTWARDEN_BEARER_TOKEN", "short"),
+            ("HOSTWARDEN_DISCORD_WEBHOOK_URL", "none"),
+        ];
+        let output = Command::new("/bin/sh")
+            .args([script, "secrets"])
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("SETUP_PROGRAM", env!("CARGO_BIN_EXE_hostwarden"))
+            .envs(required.iter().chain(values).copied())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let fine = setup(&[("HOSTWARDEN__PRIVACY__SENDERS", "anon"), ("HOSTWARDEN__WEB__SITES", "")]);
+    assert!(fine.starts_with("setup: HOSTWARDEN_BEARER_TOKEN has 5 characters"), "{fine}");
+    assert!(fine.lines().all(|line| line.contains(" HOSTWARDEN_BEARER_TOKEN ")), "{fine}");
+    let wrong = setup(&[
+        ("HOSTWARDEN__PRIVACY__SENDERS", "hasch"),
+        ("HOSTWARDEN__POLICY__NEVER_BAN__NETWORKS", "a,b"),
+        ("HOSTWARDEN__DETECTORS__SSH_BRUTE_FORCE__THRESHOLD", "0"),
+    ]);
+    for variable in ["HOSTWARDEN_PRIVACY_SENDERS", "HOSTWARDEN_NEVER_BAN_NETWORKS", "HOSTWARDEN_SSH_THRESHOLD"] {
+        assert_eq!(wrong.matches(&format!("setup: {variable} ")).count(), 1, "{variable}: {wrong}");
+    }
+}
+
+#[test]
 fn a_taken_port_and_a_taken_state_are_told() {
     let (folder, config) = folder();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! `check-config`: all problems, or what would run and what the sources would find now.
+//! `check-config`: all problems, or what would run, how the state directory stands and what the sources would find now.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,21 +6,42 @@ use std::path::{Path, PathBuf};
 use super::{Failure, replay};
 use crate::batch::{Batch, Status};
 use crate::clock;
-use crate::config::{Config, Input, Source};
+use crate::config::{Config, Input, Problem, Source};
 use crate::engine;
 use crate::setup;
 use crate::sources::lines;
+use crate::store::{self, Look};
 
 /// How much of a log is looked at to see whether its lines fit.
 const LOOKED_AT_BYTES: u64 = 64 << 10;
 
 pub(super) fn run(config: Config) -> Result<(), Failure> {
-    setup::locator(&config).map_err(|problems| Failure::Usage(super::bad_configuration(&problems)))?;
+    let mut problems = setup::locator(&config).err().unwrap_or_default();
+    let state = state(&config).map_err(|problem| problems.push(*problem)).unwrap_or_default();
+    if !problems.is_empty() {
+        return Err(Failure::Usage(super::bad_configuration(&problems)));
+    }
     println!("{}", config.summary());
+    println!("{:<10}{}: {state}", "now", config.state.dir.display());
     for source in &config.sources {
         println!("{:<10}{}: {}", "now", source.name, found(&config, source)?);
     }
     Ok(())
+}
+
+/// How the state directory stands; one that a running exporter has is fine.
+fn state(config: &Config) -> Result<&'static str, Box<Problem>> {
+    let dir = &config.state.dir;
+    match store::look(dir) {
+        Ok(Look::Absent) => Ok("is not there yet and can be made"),
+        Ok(Look::Ready) => Ok("is there and can be written"),
+        Ok(Look::InUse) => Ok("is in use by a running exporter"),
+        Err(error) => {
+            let what = format!("{} cannot be used: {error}", dir.display());
+            let remedy = "name a directory that this user may write to, or check as the user that the exporter runs as".to_owned();
+            Err(Box::new(config.problem_with_state_dir(what, remedy)))
+        }
+    }
 }
 
 /// What a source would find: no problem of the configuration, since logs come and go.

@@ -52,6 +52,8 @@ pub const DEFAULT_FILE: &str = "/etc/hostwarden/hostwarden.toml";
 pub struct Config {
     /// The file that was read; `None` if there was none.
     pub file: Option<PathBuf>,
+    /// Where `state.dir` was said.
+    state_dir_place: Said,
     /// How metrics are served.
     pub server: Server,
     /// What is kept on disk.
@@ -120,6 +122,27 @@ pub struct Privacy {
     pub salt: Option<Secret>,
     /// The longest text from a log, in characters.
     pub text_max_chars: usize,
+}
+
+impl Config {
+    /// What is wrong with `state.dir`, which shows only on the machine.
+    pub fn problem_with_state_dir(&self, what: String, remedy: String) -> Problem {
+        let (file, line, key) = match &self.state_dir_place.0 {
+            reader::Place::File(line) => (self.file.clone(), *line, "state.dir".to_owned()),
+            reader::Place::Variable(name) => (None, None, name.clone()),
+        };
+        Problem { file, line, key, what, remedy }
+    }
+}
+
+/// Where something was said, which is no part of what was said: all are equal.
+#[derive(Clone, Debug)]
+struct Said(reader::Place);
+
+impl PartialEq for Said {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// What is known about the web servers.

@@ -56,6 +56,7 @@ pub(super) fn read(root: &mut Section<'_, '_>) -> Config {
     });
     Config {
         file: None,
+        state_dir_place: super::Said(root.reader.place("state.dir")),
         server,
         state,
         privacy,

@@ -14,11 +14,16 @@ use crate::event::Timestamp;
 use crate::snapshot::Write;
 
 mod database;
+mod look;
+
+pub use look::{Look, look};
 
 use database::Refused;
 
 /// The database's file name in the state directory; SQLite adds `-wal` and `-shm` beside it.
 const DATABASE: &str = "state.db";
+/// Who has the directory holds a lock on this.
+const LOCK: &str = "state.lock";
 
 /// What may be told from a failure of the store. A cause is part of the text, and so is no `source`: who prints the chain would tell it twice.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +120,7 @@ pub fn open(dir: &Path, now: Timestamp) -> Result<Opened, Error> {
 }
 
 fn lock(dir: &Path) -> Result<File, Error> {
-    let path = dir.join("state.lock");
+    let path = dir.join(LOCK);
     let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path).map_err(Error::unwritable(&path))?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
