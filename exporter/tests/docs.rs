@@ -35,9 +35,10 @@ fn example(heading: &str) -> (&'static str, &'static str) {
 #[test]
 fn example_lines_are_of_their_formats() {
     for name in formats::NAMES {
-        let row = documentation().lines().find(|line| line.starts_with(&format!("| `{name}` |"))).unwrap();
-        let cell = row.split(" | ").nth(2).unwrap();
-        let line = cell.trim().strip_prefix('`').and_then(|cell| cell.strip_suffix('`')).unwrap();
+        let section = documentation().split_once(&format!("### `{name}`\n")).unwrap().1.split("\n#").next().unwrap();
+        let [line] = section.split_once("```text\n").unwrap().1.split_once("```").unwrap().0.lines().collect::<Vec<_>>()[..] else {
+            panic!("{name}: one line is shown")
+        };
         let records = explain(name, "", &format!("{line}\n"));
         assert!(records.len() == 1 && records[0]["event"].is_object(), "{name}: {records:?}");
     }
