@@ -16,6 +16,8 @@ const MAX_PARTS: usize = 5;
 const MAX_PARTS_OF_LONG: usize = 4;
 /// The most digits in a product's name: `urllib3`, `MJ12bot`.
 const MAX_DIGITS_OF_NAME: usize = 2;
+/// Products whose versions have four parts, of which the first is 1 or 2: no address that anybody would write there.
+const OF_FOUR_PARTS: [&str; 2] = ["WhatsApp", "sqlmap"];
 /// What Firefox says of its engine since 2010, whatever the day.
 const GECKO: &str = "20100101";
 
@@ -46,7 +48,12 @@ fn version<'a>(front: &str, behind: &'a str) -> Option<&'a str> {
     // What goes on may be the rest of a number that was cut up, or of an address.
     let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '@' | '_' | '-' | '+' | '%'))
         && !rest.trim_start_matches([' ', '-', '.', '(', ')', '/', '+']).starts_with(|c: char| c.is_ascii_digit());
-    (is_name && ends && (is_version(version) || (name == "Gecko" && version == GECKO))).then_some(version)
+    (is_name && ends && (is_version(version) || is_known(name, version))).then_some(version)
+}
+
+fn is_known(name: &str, version: &str) -> bool {
+    let is_quad = version.starts_with(['1', '2']) && version.get(1..2) == Some(".") && version.parse::<Ipv4Addr>().is_ok();
+    (name == "Gecko" && version == GECKO) || (OF_FOUR_PARTS.contains(&name) && is_quad)
 }
 
 fn is_in_name(c: char) -> bool {
@@ -89,7 +96,10 @@ mod tests {
             "Mozilla/5.0 zgrab/0.x",
             "Mozilla/5.0 (compatible; MJ12bot/v1.4.8; http://mj12bot.com/)",
             "curl/8.5.0",
+            "WhatsApp/2.24.20.89 A",
+            "sqlmap/1.8.2.15#dev (https://sqlmap.org)",
         ] {
+            assert_eq!(scrubbed_agent(agent, ClientMode::Hash), agent);
             assert_eq!(shown(agent), agent);
         }
     }
@@ -99,6 +109,8 @@ mod tests {
         for (agent, expected) in [
             ("x/203.0.113.77 (a)", "x/<address> (a)"),
             ("x/10.0.0.7", "x/<address>"),
+            ("WhatsApp/203.0.113.77", "WhatsApp/<address>"),
+            ("WhatsApp/1.212.555.1234", "WhatsApp/<number>"),
             ("tel/600987123", "tel/<number>"),
             ("tel/600.987.123", "tel/<number>"),
             ("tel/34.600.98.71", "tel/<number>"),
@@ -127,7 +139,7 @@ mod tests {
     #[test]
     fn no_spelling_of_a_number_gets_through() {
         let between = ["", " ", ".", "-", "/", " (", ") ", "+"];
-        for name in ["", "tel/", "tel/v", "x1/", "a b/", "Gecko/", "x/1.0 y/", "x/0.", "34.", "+34 "] {
+        for name in ["", "tel/", "tel/v", "x1/", "a b/", "Gecko/", "WhatsApp/", "WhatsApp/1.", "x/1.0 y/", "x/0.", "34.", "+34 "] {
             for cut in 1..9 {
                 for other in 1..9 {
                     for (a, b) in between.iter().flat_map(|a| between.map(|b| (a, b))) {
