@@ -168,4 +168,23 @@ mod tests {
             assert_eq!(without_numbers(text, ClientMode::Full, true), expected);
         }
     }
+
+    use proptest::prelude::*;
+
+    proptest! {
+        /// What is left holds no number: to look again takes nothing more.
+        #[test]
+        fn nothing_is_left_to_take(text in "([0-9]{1,4}|[0-9]|[.]|[ ]|%20|%2B|[-+/()a:]|10[.]0[.]0[.]7){0,40}", encoded: bool) {
+            for clients in [ClientMode::Full, ClientMode::Hash] {
+                let once = without_numbers(&text, clients, encoded);
+                prop_assert_eq!(without_numbers(&once, clients, encoded), once.clone(), "{}", text);
+                let decoded = if encoded { once.replace("%20", " ").replace("%2B", "+") } else { once };
+                let bare = decoded.replace([' ', '-', '.', '(', ')', '/', '+'], "");
+                let longest = bare.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+                // Hosts of links and dates stay.
+                let may_stay = text.contains("://") || bare.contains("20");
+                prop_assert!(may_stay || longest < NUMBER_DIGITS, "{} gives {}", text, decoded);
+            }
+        }
+    }
 }
