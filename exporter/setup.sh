@@ -5,8 +5,8 @@
 #   setup.sh targets      tells Prometheus of this machine's exporters: prometheus/targets, with the name that .env gives it
 #   setup.sh target-udp, setup.sh target-demo     tells it of the exporters of the profiles game and demo
 #
-# A required value that is missing, too short, or known to everybody ends it, naming the variable and never the value, and so does an
-# optional one that the exporter would refuse, which would be restarted for ever; then nothing starts.
+# A required value that is missing, too short, or known to everybody ends it, naming the variable and never the value; so does an optional
+# one that the exporter would refuse, which would be restarted for ever, in the exporter's words. Then nothing starts.
 set -eu
 umask 077
 

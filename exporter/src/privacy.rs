@@ -199,7 +199,8 @@ impl Privacy {
     }
 
     /// Text from a log as people may see it: cut at `text_max_chars`, without control characters, and (but in mode `full`) without
-    /// what identifies or opens doors: digits of long numbers, e-mail addresses, links' paths, passwords, and addresses that `clients` hides. Empty in mode `agg`.
+    /// what identifies or opens doors: digits of long numbers, e-mail addresses, links' paths, passwords, and addresses that `clients`
+    /// hides. Empty in mode `agg`.
     pub fn scrub(&self, text: &[u8]) -> String {
         self.scrub_to(text, self.text_max_chars)
     }

@@ -222,9 +222,9 @@ fn check_config_looks_at_the_state_directory() {
     assert_eq!((told.status.code(), told.stdout.len()), (Some(2), 0));
     assert!(error.contains("hostwarden.toml:") && error.contains(": state.dir: ") && error.contains("; name a directory"), "{error}");
     // Who set it by a variable is told the variable.
-    let told = hostwarden(&config, &["check-config"]).env("HOSTWARDEN__STATE__DIR", "/proc/self/state").output().unwrap();
+    let told = hostwarden(&config, &["check-config"]).env("HOSTWARDEN__STATE__DIR", "/dev/null/state").output().unwrap();
     let error = String::from_utf8(told.stderr).unwrap();
-    assert!(told.status.code() == Some(2) && error.contains("\nHOSTWARDEN__STATE__DIR: /proc/self/state cannot be used: "), "{error}");
+    assert!(told.status.code() == Some(2) && error.contains("\nHOSTWARDEN__STATE__DIR: /dev/null/state cannot be used: "), "{error}");
 }
 
 /// What docker-compose.yml runs before everything else: it refuses what the exporter would, by the names of .env.

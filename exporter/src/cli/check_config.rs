@@ -29,16 +29,18 @@ pub(super) fn run(config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// How the state directory stands; one that a running exporter has is fine.
-fn state(config: &Config) -> Result<&'static str, Box<Problem>> {
+/// How the state directory stands. One that a running exporter has is fine; that this user may not write to it says nothing about the
+/// one that the exporter runs as.
+fn state(config: &Config) -> Result<String, Box<Problem>> {
     let dir = &config.state.dir;
     match store::look(dir) {
-        Ok(Look::Absent) => Ok("is not there yet and can be made"),
-        Ok(Look::Ready) => Ok("is there and can be written"),
-        Ok(Look::InUse) => Ok("is in use by a running exporter"),
+        Ok(Look::Absent) => Ok("is not there yet and can be made".to_owned()),
+        Ok(Look::Ready) => Ok("is there and can be written".to_owned()),
+        Ok(Look::InUse) => Ok("is in use by a running exporter".to_owned()),
+        Err(error) if error.is_permission_denied() => Ok(format!("cannot be used by this user: {error}")),
         Err(error) => {
             let what = format!("{} cannot be used: {error}", dir.display());
-            let remedy = "name a directory that this user may write to, or check as the user that the exporter runs as".to_owned();
+            let remedy = "name a directory that can be made and written".to_owned();
             Err(Box::new(config.problem_with_state_dir(what, remedy)))
         }
     }

@@ -117,7 +117,9 @@ pub(super) fn base_url(text: &str) -> Result<String, Wrong> {
     let example = "write for example \"http://127.0.0.1:8080\"";
     let url = text.trim_end_matches('/');
     let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).filter(|rest| !rest.is_empty()) else {
-        return Err(wrong(text, "is no address of HTTP", example));
+        // Who writes a password into it must not find it in a log.
+        let shown = text.rsplit_once('@').map_or_else(|| text.to_owned(), |(_, host)| format!("…@{host}"));
+        return Err(wrong(&shown, "is no address of HTTP", example));
     };
     if rest.bytes().any(|b| !b.is_ascii_graphic() || matches!(b, b'@' | b'?' | b'#' | b'"' | b'\\')) {
         let what = "holds more than scheme, host, port and path".to_owned();

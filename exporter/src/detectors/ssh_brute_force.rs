@@ -174,7 +174,7 @@ impl SshBruteForce {
                 entry.success_told = Some(at);
                 let summary = format!("logged in over SSH after {failures} failed attempts within an hour");
                 let users = &self.users;
-                let tried = entry.names.told(|name| may_be_told(name) || name == auth.user || users.get(&hash(name)).is_some());
+                let tried = entry.names.told(|name| may_be_told(name) || users.get(&hash(name)).is_some());
                 let evidence = evidence(auth).into_iter().chain(tried).collect();
                 out.push(found(at, Severity::Critical, About::Client(client), summary, evidence));
             }

@@ -4,6 +4,7 @@
 use std::net::Ipv4Addr;
 
 use super::ClientMode;
+use super::addresses::without_v6;
 use super::scrub::without_words_and_numbers;
 use super::secrets::{without_links, without_secrets};
 
@@ -24,6 +25,7 @@ const GECKO: &str = "20100101";
 /// As `scrubbed_request`, but for versions (`Chrome/134.0.6998.166`), which are neither addresses nor telephones' numbers by their form.
 pub(super) fn scrubbed_agent(text: &str, clients: ClientMode) -> String {
     let text = without_links(&without_secrets(text), false);
+    let text = &*without_v6(&text, clients, true);
     let mut out = String::with_capacity(text.len());
     let mut done = 0;
     for (slash, _) in text.match_indices('/') {
@@ -40,15 +42,21 @@ pub(super) fn scrubbed_agent(text: &str, clients: ClientMode) -> String {
 /// The version that `behind` begins with, if `front` ends with a product's name and a slash.
 fn version<'a>(front: &str, behind: &'a str) -> Option<&'a str> {
     let name = front.strip_suffix('/')?.rsplit(|c: char| !is_in_name(c)).next()?;
-    let is_name =
-        name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.bytes().filter(u8::is_ascii_digit).count() <= MAX_DIGITS_OF_NAME;
+    let digits_of_name = name.bytes().filter(u8::is_ascii_digit).count();
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || digits_of_name > MAX_DIGITS_OF_NAME {
+        return None;
+    }
     let end = behind.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(behind.len());
     let version = behind.get(..end)?.trim_end_matches('.');
+    // Before what follows is looked at: of a row of slashes each would look at all behind it.
+    if version.is_empty() {
+        return None;
+    }
     let rest = behind.get(version.len()..)?;
     // What goes on may be the rest of a number that was cut up, or of an address.
     let ends = !rest.starts_with(|c: char| c.is_alphanumeric() || matches!(c, '@' | '_' | '-' | '+' | '%'))
         && !rest.trim_start_matches([' ', '-', '.', '(', ')', '/', '+']).starts_with(|c: char| c.is_ascii_digit());
-    (is_name && ends && (is_version(version) || is_known(name, version))).then_some(version)
+    (ends && (is_version(version, digits_of_name) || is_known(name, version))).then_some(version)
 }
 
 fn is_known(name: &str, version: &str) -> bool {
@@ -60,17 +68,19 @@ fn is_in_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '!')
 }
 
-/// Whether dotted digits are a version: few; or many in up to four parts, and one between the others is `0`, as in no telephone's number.
-fn is_version(text: &str) -> bool {
+/// Whether dotted digits are a version: few, with those of the name before it; or many in up to four parts, and one between the others is
+/// `0`, as in no telephone's number.
+fn is_version(text: &str, digits_of_name: usize) -> bool {
     let parts: Vec<&str> = text.split('.').take(MAX_PARTS + 1).collect();
     if parts.len() > MAX_PARTS || parts.iter().any(|part| part.is_empty() || part.len() > MAX_PART) {
         return false;
     }
     let [_, inner @ .., _] = parts.as_slice() else { return text.len() <= MAX_UNDOTTED };
     let digits: usize = parts.iter().map(|part| part.len()).sum();
-    let is_short = digits <= MAX_DIGITS || (parts.len() <= MAX_PARTS_OF_LONG && inner.contains(&"0"));
+    let is_short = digits + digits_of_name <= MAX_DIGITS || (parts.len() <= MAX_PARTS_OF_LONG && inner.contains(&"0"));
     // `134.0.0.0` is nobody's address, but a network's; so is what begins with 0.
-    let may_be_address = text.parse().is_ok_and(|address: Ipv4Addr| !matches!(address.octets(), [0, ..] | [.., 0, 0]));
+    let four = if parts.len() == MAX_PARTS { text.rsplit_once('.').map_or(text, |(four, _)| four) } else { text };
+    let may_be_address = four.parse().is_ok_and(|address: Ipv4Addr| !matches!(address.octets(), [0, ..] | [.., 0, 0]));
     is_short && !may_be_address
 }
 
@@ -109,6 +119,8 @@ mod tests {
         for (agent, expected) in [
             ("x/203.0.113.77 (a)", "x/<address> (a)"),
             ("x/10.0.0.7", "x/<address>"),
+            ("x/10.0.0.7.1", "x/<number>"),
+            ("x60/098.712", "x<number>"),
             ("WhatsApp/203.0.113.77", "WhatsApp/<address>"),
             ("WhatsApp/1.212.555.1234", "WhatsApp/<number>"),
             ("tel/600987123", "tel/<number>"),

@@ -23,6 +23,8 @@ fn scrubbed_carefully(text: &str, clients: ClientMode) -> String {
 /// A quick look, which says yes only if nothing in `text` has to go: most texts are our own words.
 fn is_plain(text: &str) -> bool {
     let (mut digits, mut word, mut has_digit) = (0, 0, false);
+    // Whether the word before a row of colons, quotes and blanks is known to be no secret's name: each colon would look back at all of them.
+    let mut is_asked = false;
     let bytes = text.as_bytes();
     for (at, &byte) in bytes.iter().enumerate() {
         let traits = TRAITS[usize::from(byte)];
@@ -31,9 +33,11 @@ fn is_plain(text: &str) -> bool {
         let is_in_word = traits & IN_WORD != 0;
         word = (word + 1) * usize::from(is_in_word);
         has_digit = is_in_word & (has_digit | is_digit);
+        is_asked &= matches!(byte, b'=' | b':' | b' ' | b'"' | b'\'');
         let may_open_door = traits & DOOR != 0
             && match byte {
-                b':' => bytes.get(at + 1) == Some(&b'/') || text.get(..=at).is_none_or(is_secret),
+                b':' if bytes.get(at + 1) == Some(&b'/') => true,
+                b':' => !std::mem::replace(&mut is_asked, true) && text.get(..=at).is_none_or(is_secret),
                 b'b' | b'B' => {
                     bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"bearer"))
                 }
@@ -87,7 +91,7 @@ pub(super) fn without_words_and_numbers(text: &str, clients: ClientMode) -> Stri
 /// `is_request`: what is encoded stays apart from the words and numbers around it.
 fn scrubbed_of(text: &str, clients: ClientMode, is_request: bool) -> String {
     let joins = |c: char| matches!(c, '@' | '_' | '-') || (!is_request && matches!(c, '.' | '+' | '%' | '='));
-    let text = &*without_v6(text, clients);
+    let text = &*without_v6(text, clients, is_request);
     let mut out = String::with_capacity(text.len());
     let mut word = String::new();
     let flush = |word: &mut String, out: &mut String| {

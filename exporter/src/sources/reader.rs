@@ -15,8 +15,8 @@ use crate::event::Timestamp;
 /// The longest wait: some changes ring no bell, like those behind a network mount or a symbolic link that was turned.
 const SWEEP: Duration = Duration::from_secs(1);
 /// The longest wait when not everything can be watched.
-const BLIND_SWEEP: Duration = Duration::from_millis(250);
-/// The rest after a wake-up, so that a busy log costs two wake-ups a second and not one for each write. What is rotated meanwhile, by
+const BLIND_SWEEP: Duration = Duration::from_millis(500);
+/// The rest after a wake-up, so that a busy log is looked at twice a second and not at each write. What is rotated meanwhile, by
 /// renaming or by copying, is found beside the log; only what is truncated without a copy could be read by looking more often.
 const REST: Duration = Duration::from_millis(500);
 

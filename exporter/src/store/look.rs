@@ -39,7 +39,7 @@ pub fn look(dir: &Path) -> Result<Look, Error> {
     }
     let [lock, ..] = files;
     let Ok(file) = File::open(&lock) else { return Ok(Look::Ready) };
-    // Held for this moment only, and by whoever looks together.
+    // Held for this moment only, and by whoever looks together; an exporter that starts in it finds the directory in use and gives up.
     match file.try_lock_shared() {
         Ok(()) => Ok(Look::Ready),
         Err(TryLockError::WouldBlock) => Ok(Look::InUse),

@@ -69,6 +69,11 @@ impl Error {
         }
     }
 
+    /// Whether another user might succeed.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::Unwritable { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied)
+    }
+
     fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |cause| Self::Unwritable { path, cause }

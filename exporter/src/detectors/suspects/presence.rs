@@ -3,7 +3,8 @@
 
 use crate::subject::Client;
 
-/// Bits for each client that there is room for: with two of them set for each, one stranger in twenty is looked at closer.
+/// Bits for each client that there is room for: with two of them set for each, one stranger in twenty is looked at closer; one in six just
+/// before it begins anew.
 const BITS_PER_CLIENT: usize = 8;
 
 /// Which IPv4 clients may be known. Of all others nothing is said.
