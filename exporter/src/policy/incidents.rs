@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::Timestamp;
@@ -66,8 +67,17 @@ struct Live {
     id: u64,
     /// The clock's time of the last finding; of the end, if it has ended.
     seen: Timestamp,
-    /// Whose deeds it is about; not known of those that were saved.
+    /// Whose deeds it is about.
     client: Option<Client>,
+}
+
+/// An incident as it is saved: with its client by address, which nobody is shown in every mode.
+#[derive(Serialize)]
+struct Saved<'a> {
+    #[serde(flatten)]
+    incident: &'a Incident,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deeds_of: Option<Client>,
 }
 
 /// All incidents that are kept.
@@ -85,15 +95,21 @@ pub struct Incidents {
 impl Incidents {
     /// Takes up what was saved; so many had been dropped for others by then.
     pub fn new(settings: Settings, saved: Option<&Section>, evicted: u64) -> Self {
-        let mut kept = BTreeMap::new();
+        let (mut kept, mut clients) = (BTreeMap::new(), HashMap::new());
         for line in saved.into_iter().flat_map(json_lines) {
             if let Some(gone) = line["gone"].as_u64() {
                 kept.remove(&gone);
-            } else if let Ok(incident) = serde_json::from_value::<Incident>(line) {
+                clients.remove(&gone);
+            } else if let Ok(incident) = Incident::deserialize(&line) {
+                clients.insert(incident.id, Client::deserialize(&line["deeds_of"]).ok());
                 kept.insert(incident.id, incident);
             }
         }
-        let live = |incident: &Incident| Live { id: incident.id, seen: incident.closed.unwrap_or(incident.last), client: None };
+        let live = |incident: &Incident| Live {
+            id: incident.id,
+            seen: incident.closed.unwrap_or(incident.last),
+            client: clients.get(&incident.id).copied().flatten(),
+        };
         let live = kept.values().map(|incident| (key(incident), live(incident))).collect();
         let last_id = kept.keys().next_back().copied().unwrap_or(0);
         let log = ChangeLog::new(SECTION.to_owned(), saved);
@@ -284,15 +300,19 @@ impl Incidents {
 
     /// What changed since the last call.
     pub fn save(&mut self) -> Option<Write> {
-        let kept = &self.kept;
+        let (kept, live) = (&self.kept, &self.live);
+        let saved = |incident| {
+            let live = live.get(&key(incident)).filter(|live| live.id == incident.id);
+            Saved { incident, deeds_of: live.and_then(|live| live.client) }
+        };
         let mut fresh = Vec::new();
         for id in std::mem::take(&mut self.unsaved) {
             match kept.get(&id) {
-                Some(incident) => push_json_line(&mut fresh, incident),
+                Some(incident) => push_json_line(&mut fresh, &saved(incident)),
                 None => push_json_line(&mut fresh, &json!({ "gone": id })),
             }
         }
-        self.log.write(fresh, || to_json_lines(kept.values()))
+        self.log.write(fresh, || to_json_lines(kept.values().map(saved)))
     }
 
     /// After a commit that failed.
@@ -375,8 +395,12 @@ mod tests {
         let deed = |secs: i64| move |who| (Some(who) == client).then(|| at(secs));
         assert!(incidents.on_tick(at(900), deed(850)).is_empty());
         assert_eq!(incidents.get(1).unwrap().last, at(850));
-        assert!(incidents.on_tick(at(1_749), deed(850)).is_empty(), "it is not looked for before that");
-        assert_eq!(incidents.on_tick(at(1_750), deed(850)).len(), 1);
+        // Nor after a restart.
+        let Some(Write::Put { bytes, .. }) = incidents.save() else { panic!() };
+        let mut incidents = Incidents::new(settings(10), Some(&vec![bytes]), 0);
+        assert!(incidents.on_tick(at(1_750), deed(1_700)).is_empty());
+        assert!(incidents.on_tick(at(2_599), deed(1_700)).is_empty(), "it is not looked for before that");
+        assert_eq!(incidents.on_tick(at(2_600), deed(1_700)).len(), 1);
     }
 
     #[test]
