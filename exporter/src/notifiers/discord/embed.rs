@@ -158,7 +158,9 @@ fn player(told: &Told, servers: &[Server]) -> Embed {
 /// All of them, a line each. A line may be cut, the list is not.
 fn digest(all: &[Told]) -> Embed {
     let count = |change| all.iter().filter(|told| told.change == change).count();
-    let counted = [(count(Change::Opened), "new"), (count(Change::Updated), "going on"), (count(Change::Closed), "over")];
+    let critical = all.iter().filter(|told| told.incident.severity == Severity::Critical && told.change != Change::Closed).count();
+    let counted =
+        [(count(Change::Opened), "new"), (count(Change::Updated), "going on"), (count(Change::Closed), "over"), (critical, "critical")];
     let counted: Vec<String> = counted.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     let shown = all.len().min(LINES);
     let more = if all.len() > shown { format!("and {} more", all.len() - shown) } else { String::new() };

@@ -134,7 +134,8 @@ fn a_digest_lists_all_of_them() {
             let kinds = description.matches("🔴 SSH password guessing `203").count();
             assert_eq!((kinds, description.matches("🇬🇧").count()), (count, count), "{description}");
         }
-        assert_eq!(embed["title"], format!("{count} incidents: {} new, {} over", count.div_ceil(2), count / 2));
+        let (new, over) = (count.div_ceil(2), count / 2);
+        assert_eq!(embed["title"], format!("{count} incidents: {new} new, {over} over, {new} critical"), "of those that are not over");
     }
 }
 
