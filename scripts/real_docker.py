@@ -95,13 +95,16 @@ class Engine:
         log = open(self.folder / "dockerd.log", "ab")
         command = ["dockerd", "--data-root", f"{self.folder}/data", "--exec-root", f"{self.folder}/exec", "--pidfile", f"{self.folder}/docker.pid"]
         command += ["--host", f"unix://{self.socket}", "--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        wait_until(self.is_up, 40, "dockerd answers")
+        # It gives up when its containerd takes long, as on a busy machine after a kill; systemd would start it again, too.
+        for _ in range(3):
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            wait_until(lambda: self.process.poll() is not None or self.is_up(), 60, "dockerd answers")
+            if self.process.poll() is None:
+                return
+        tail = (self.folder / "dockerd.log").read_text(errors="replace").splitlines()[-8:]
+        fail("\n".join([f"dockerd cannot run here (it ended with {self.process.returncode}); its last words:", *tail]))
 
     def is_up(self):
-        if self.process.poll() is not None:
-            tail = (self.folder / "dockerd.log").read_text(errors="replace").splitlines()[-8:]
-            fail("\n".join([f"dockerd cannot run here (it ended with {self.process.returncode}); its last words:", *tail]))
         return subprocess.run(["docker", "version"], env=self.environment, capture_output=True).returncode == 0
 
     def docker(self, *arguments, check=True):
@@ -146,12 +149,13 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
-        # The daemon's own containerd and what it left mounted, if it was killed.
-        pid = self.folder / "exec/containerd/containerd.pid"
-        if pid.is_file() and pid.read_text().strip().isdigit():
+        # The daemon's own containerd, what holds its containers, and what it left mounted, if it was killed.
+        for program in Path("/proc").glob("[0-9]*"):
             try:
-                os.kill(int(pid.read_text()), signal.SIGTERM)
-            except ProcessLookupError:
+                words = (program / "cmdline").read_bytes().decode(errors="replace").split("\0")
+                if Path(words[0]).name.startswith("containerd") and any(word.startswith(f"{self.folder}/") for word in words):
+                    os.kill(int(program.name), signal.SIGTERM)
+            except (FileNotFoundError, ProcessLookupError):
                 pass
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in sorted((one for one in mounts if one.startswith(str(self.folder))), reverse=True):
