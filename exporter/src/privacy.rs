@@ -15,6 +15,7 @@ use sha2::Sha256;
 mod addresses;
 mod agents;
 mod numbers;
+mod pieces;
 mod scrub;
 mod seal;
 mod secrets;

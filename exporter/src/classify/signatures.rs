@@ -126,7 +126,7 @@ impl Expression {
 
     pub(super) fn compiled(&self) -> Option<&Regex> {
         let compile = || {
-            // Without the engines that are made in full beforehand: compiling takes half the time, and matching no longer.
+            // Without the engines that are made in full beforehand: compiling takes a fifth to a half less, and matching as long.
             let config = Config::new().utf8_empty(false).dfa(false).onepass(false).hybrid_cache_capacity(MAX_STATES_BYTES);
             let syntax = syntax::Config::new().unicode(false).utf8(false).dot_matches_new_line(true);
             Regex::builder().configure(config).syntax(syntax).build(self.pattern).ok()

@@ -50,8 +50,8 @@ pub(super) struct Values {
     command: Expression,
     named_for_files: AhoCorasick,
     program: Expression,
-    /// The path and the texts of a query that each of [`QUERY_RULES`] asks for.
-    query_rules: Vec<(Finder<'static>, Vec<Finder<'static>>)>,
+    /// [`QUERY_RULES`], with what each looks for in the path and in the query.
+    query_rules: Vec<(&'static Rule, Finder<'static>, Vec<Finder<'static>>)>,
     name: Vec<u8>,
     value: Vec<u8>,
     query: Vec<u8>,
@@ -76,7 +76,10 @@ impl Values {
             command: Expression::new(shell::COMMAND),
             named_for_files: automaton(NAMES_OF_FILES.iter().map(|part| part.as_bytes()), Case::Lower),
             program: Expression::new(files::PROGRAM),
-            query_rules: QUERY_RULES.iter().map(|one| (Finder::new(one.path), one.queries.iter().map(Finder::new).collect())).collect(),
+            query_rules: QUERY_RULES
+                .iter()
+                .map(|one| (&one.rule, Finder::new(one.path), one.queries.iter().map(Finder::new).collect()))
+                .collect(),
             name: Vec::new(),
             value: Vec::new(),
             query: Vec::new(),
@@ -95,10 +98,10 @@ impl Values {
         normalise::decode(query, &mut decoded, &mut self.spare);
         let hyphen = query.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"%AD")) || decoded.starts_with(b"\xAD");
         normalise::value(&mut decoded, &mut self.spare, true);
-        let fits = |(in_path, in_query): &(Finder<'_>, Vec<Finder<'_>>)| {
-            in_path.find(path).is_some() && in_query.iter().any(|query| query.find(&decoded).is_some())
-        };
-        let rule = self.query_rules.iter().position(fits).and_then(|at| QUERY_RULES.get(at)).map(|one| &one.rule);
+        let rule = self.query_rules.iter().find_map(|(rule, in_path, in_query)| {
+            let fits = in_path.find(path).is_some() && in_query.iter().any(|query| query.find(&decoded).is_some());
+            fits.then_some(*rule)
+        });
         self.query = decoded;
         stronger(stronger(found, rule.map(|rule| rule.at(Place::Parameter))), hyphen.then(|| SOFT_HYPHEN.at(Place::Parameter)))
     }

@@ -245,6 +245,17 @@ struct Tried<'a> {
     is_told: bool,
 }
 
+impl Tried<'_> {
+    /// Adds them to an incident and its names, which begin anew with it.
+    fn add_to(self, at: Timestamp, incident: &mut Incident, names: &mut Names) {
+        incident.add(at, self.count);
+        if incident.total == self.count {
+            *names = Names::default();
+        }
+        names.add(self.user, self.count, self.is_told);
+    }
+}
+
 fn failed(
     clients: &mut Table<Client, Attempts>,
     config: &Config,
@@ -255,11 +266,7 @@ fn failed(
     out: &mut Vec<Found>,
 ) {
     let entry = clients.entry(client, seconds(at), Attempts::default);
-    entry.incident.add(at, tried.count);
-    if entry.incident.total == tried.count {
-        entry.names = Names::default();
-    }
-    entry.names.add(tried.user, tried.count, tried.is_told);
+    tried.add_to(at, &mut entry.incident, &mut entry.names);
     entry.minutes.add(at, tried.count, MINUTE, HOUR / MINUTE);
     entry.hours.add(at, tried.count, HOUR, DAY / HOUR);
     let window = i64::try_from(config.window_secs).unwrap_or(HOUR).min(HOUR);
@@ -286,11 +293,7 @@ fn failed_in_network(
     out: &mut Vec<Found>,
 ) {
     let entry = networks.entry(client.network(), seconds(at), Spread::default);
-    entry.incident.add(at, tried.count);
-    if entry.incident.total == tried.count {
-        entry.names = Names::default();
-    }
-    entry.names.add(tried.user, tried.count, tried.is_told);
+    tried.add_to(at, &mut entry.incident, &mut entry.names);
     entry.minutes.add(at, tried.count, MINUTE, HOUR / MINUTE);
     entry.clients.retain(|(known, last)| *known != client && at.secs() - last.secs() < HOUR);
     entry.clients.truncate(MAX_CLIENTS_OF_NETWORK - 1);

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::ops::Range;
 
 use super::ClientMode;
-use super::numbers::code;
+use super::pieces::{Piece, pieces};
 
 /// Whether `text` may hold an address; a quick look.
 pub(super) fn may_hold_address(text: &str) -> bool {
@@ -21,20 +21,17 @@ pub(super) fn without_v6(text: &str, clients: ClientMode, encoded: bool) -> Cow<
     }
     let mut out = String::with_capacity(text.len());
     let mut word = Word::default();
-    let (mut rest, mut is_behind_word) = (text, false);
-    while let Some(c) = rest.chars().next() {
-        let code = encoded.then(|| code(rest)).flatten();
-        let (piece, behind) = rest.split_at(code.map_or(c.len_utf8(), |(length, _)| length));
-        let c = code.map_or(c, |(_, decoded)| decoded);
-        let is_of_word = code.is_none() && c.is_alphanumeric();
-        if c == ':' || (code.is_none() && (c.is_ascii_hexdigit() || c == '.')) {
+    let mut is_behind_word = false;
+    for Piece { text: piece, means, is_code } in pieces(text, move |_| encoded) {
+        let is_of_word = !is_code && means.is_alphanumeric();
+        if means == ':' || (!is_code && (means.is_ascii_hexdigit() || means == '.')) {
             word.is_cut |= word.plain.is_empty() && is_behind_word;
-            word.push(c, piece);
+            word.push(means, piece);
         } else {
             word.flush(is_of_word, &mut out);
             out.push_str(piece);
         }
-        (rest, is_behind_word) = (behind, is_of_word);
+        is_behind_word = is_of_word;
     }
     word.flush(false, &mut out);
     Cow::Owned(out)

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::ClientMode;
+use super::pieces::{Piece, pieces};
 
 /// Digits in a row that may be a telephone's number or another one that stands for somebody.
 pub(super) const NUMBER_DIGITS: usize = 5;
@@ -26,24 +27,19 @@ struct Run {
 pub(super) fn without_numbers(text: &str, clients: ClientMode, encoded: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut run = Run::default();
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let code = encoded.then(|| code(rest)).flatten().filter(|(_, decoded)| is_between(*decoded));
-        let (piece, behind) = rest.split_at(code.map_or(c.len_utf8(), |(length, _)| length));
-        let c = code.map_or(c, |(_, decoded)| decoded);
-        match c {
-            '0'..='9' if code.is_none() => run.digit(piece),
-            '+' if run.digits == 0 && code.is_none() => {
+    for Piece { text: piece, means, is_code } in pieces(text, move |decoded| encoded && is_between(decoded)) {
+        match means {
+            '0'..='9' if !is_code => run.digit(piece),
+            '+' if run.digits == 0 && !is_code => {
                 run.flush(clients, &mut out);
                 run.text.push('+');
             }
-            _ if is_between(c) && run.digits > 0 => run.text.push_str(piece),
+            _ if is_between(means) && run.digits > 0 => run.text.push_str(piece),
             _ => {
                 run.flush(clients, &mut out);
                 out.push_str(piece);
             }
         }
-        rest = behind;
     }
     run.flush(clients, &mut out);
     out
@@ -52,14 +48,6 @@ pub(super) fn without_numbers(text: &str, clients: ClientMode, encoded: bool) ->
 /// What may stand between the digits of one number.
 fn is_between(c: char) -> bool {
     matches!(c, ' ' | '-' | '.' | '(' | ')' | '/' | '+')
-}
-
-/// How long an encoded character is that `text` begins with, and what it is.
-pub(super) fn code(text: &str) -> Option<(usize, char)> {
-    let hex = text.strip_prefix('%')?.get(..2)?;
-    let is_hex = hex.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let byte = u8::from_str_radix(hex, 16).ok().filter(|_| is_hex)?;
-    Some((3, char::from(byte)))
 }
 
 impl Run {

@@ -18,7 +18,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 const BLIND_SWEEP: Duration = Duration::from_millis(500);
 /// The rest after a wake-up, so that a busy log is looked at twice a second and not at each write. What is rotated meanwhile, by
 /// renaming or by copying, is found beside the log; only what is truncated without a copy could be read by looking more often.
-const REST: Duration = Duration::from_millis(500);
+pub(super) const REST: Duration = Duration::from_millis(500);
 
 /// What is read by looking at it now and then.
 pub trait Polled: Send {

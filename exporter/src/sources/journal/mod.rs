@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::reader::Polled;
+use super::reader::{Polled, REST};
 use super::watch::Target;
 use super::{Error, Poll, Saved, Start};
 use crate::batch::{Batch, Bookmark, Change, JournalBookmark, Status};
@@ -34,8 +34,6 @@ const UNTOLD: u64 = 4096;
 const MAX_SERIES: usize = 64;
 /// Files that are open at most.
 const MAX_FILES: usize = 500;
-/// From one look to the next, at least.
-const REST: Duration = Duration::from_millis(500);
 
 /// A part of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
