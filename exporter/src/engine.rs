@@ -54,6 +54,8 @@ pub use views::{ErrorView, SourceView};
 const OPEN_RECORD: Duration = Duration::from_secs(1);
 /// The longest that learned things stay unsaved when nobody asks for a page.
 const COMMIT_EVERY: Duration = Duration::from_secs(60);
+/// The rest before a commit that nothing but findings asks for: a first one is saved at once, and a storm of them costs little.
+const FINDINGS_REST: Duration = Duration::from_secs(5);
 /// How far a log's clock may be ahead of ours.
 pub(crate) const CLOCK_AHEAD: Duration = Duration::from_secs(60);
 
@@ -362,8 +364,10 @@ impl Engine {
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
-        let is_wanted = findings.are_unsaved() || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
-        let is_due = self.is_fleeting || is_wanted || now.since(self.last_commit) >= COMMIT_EVERY;
+        let rested = now.since(self.last_commit);
+        let has_findings = findings.are_unsaved() && rested >= FINDINGS_REST;
+        let is_wanted = has_findings || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
+        let is_due = self.is_fleeting || is_wanted || rested >= COMMIT_EVERY;
         if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }

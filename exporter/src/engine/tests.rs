@@ -15,6 +15,10 @@ fn engine(saved: BTreeMap<String, Section>) -> Engine {
 }
 
 fn engine_with(feed: FeedSettings, saved: BTreeMap<String, Section>) -> Engine {
+    Engine::new(setup(feed, saved))
+}
+
+fn setup(feed: FeedSettings, saved: BTreeMap<String, Section>) -> Setup {
     let source = SourceSetup {
         name: "web".into(),
         pattern: "/var/log/nginx/access.log".into(),
@@ -23,7 +27,7 @@ fn engine_with(feed: FeedSettings, saved: BTreeMap<String, Section>) -> Engine {
         about: About::Web { sites: Arc::from([]) },
     };
     let privacy = Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"0123456789abcdef", 160));
-    Engine::new(Setup {
+    Setup {
         sources: vec![source],
         proxies: TrustedProxies::default(),
         privacy,
@@ -34,7 +38,7 @@ fn engine_with(feed: FeedSettings, saved: BTreeMap<String, Section>) -> Engine {
         saved,
         set_aside: false,
         first_writes: Vec::new(),
-    })
+    }
 }
 
 fn detection() -> DetectionSetup {
@@ -253,6 +257,34 @@ fn an_idle_engine_saves_nothing_but_once_a_minute() {
     settle(&mut engine, &mut saved, actions);
     let ticks = (0..600).map(|secs| engine_tick(&mut engine, &mut saved, secs)).sum::<usize>();
     assert!(ticks <= 10, "{ticks} commits in ten minutes");
+}
+
+#[test]
+fn findings_are_saved_at_once_or_soon_after_the_last_commit() {
+    let feed = FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None };
+    // Whoever is told of a new incident waits for nothing.
+    let detection = DetectionSetup { notices: notices::Setup::default(), ..detection() };
+    let mut engine = Engine::new(Setup { detection, ..setup(feed, BTreeMap::new()) });
+    let mut saved = Saved::default();
+    let (mut found, mut commits_at) = (0, Vec::new());
+    for secs in 0..40 {
+        let lines = match secs {
+            1 => 1_400,
+            30 => 700,
+            _ => 0,
+        };
+        let read = offset(&engine);
+        let actions = engine.step(NOW, Input::Lines(batch(read, read + lines)));
+        assert_eq!(findings(&actions).is_empty(), lines == 0, "{secs}");
+        found += findings(&actions).len();
+        settle(&mut engine, &mut saved, actions);
+        if engine_tick(&mut engine, &mut saved, secs) > 0 {
+            commits_at.push(secs);
+        }
+    }
+    assert_eq!(commits_at, [5, 30], "besides the first commit, once all was read");
+    let kept = findings::Findings::new(saved.0.get(findings::SECTION));
+    assert_eq!(kept.recent().count(), found);
 }
 
 fn engine_tick(engine: &mut Engine, saved: &mut Saved, secs: u64) -> usize {
