@@ -3,8 +3,6 @@
 //! (`sql`, `script`, `shell`, `files`, `queries`, `remote`, `jndi`) and who asks (`agents`). Of several answers the class of
 //! the highest priority is given. Most requests never get that far: a quick look shows that there is nothing to decode and no telling word.
 
-use aho_corasick::AhoCorasick;
-
 use crate::event::{Attack, AttackClass, HttpRequest};
 
 mod agents;
@@ -12,7 +10,6 @@ mod automaton;
 mod body;
 mod cache;
 mod files;
-mod filter;
 mod jndi;
 mod lanes;
 mod normalise;
@@ -23,6 +20,7 @@ mod remote;
 mod required;
 mod rules;
 mod script;
+mod search;
 mod shell;
 mod signatures;
 mod sql;
@@ -35,12 +33,11 @@ mod tests;
 pub use agents::{AgentKind, Agents};
 
 use agents::USUAL_IN_AGENTS;
-use automaton::{Case, automaton};
 use cache::Cache;
-use filter::Filter;
 use normalise::{Effort, MAX_BYTES};
 use paths::Paths;
 use rules::{Found, Place, Rule, rule, stronger};
+use search::Search;
 use values::Values;
 
 /// Remembered targets and agents.
@@ -65,9 +62,9 @@ struct Verdict {
 
 /// Tells attacks from requests. Remembers answers to be quick, fixed in size; what was asked before changes no answer (decision 0021).
 pub struct Classifier {
-    /// What may be an attack tool's name or an odd word in a User-Agent.
-    may_be_odd_agent: Filter,
-    tools: AhoCorasick,
+    /// The names of attack tools and the odd words in a User-Agent; the first [`Classifier::tools`] are the tools.
+    in_agents: Search,
+    tools: usize,
     paths: Paths,
     values: Values,
     quick: Quick,
@@ -80,10 +77,8 @@ pub struct Classifier {
 
 /// The quick look at a target that needs no decoding.
 struct Quick {
-    may_tell: Filter,
-    may_tell_when_refused: Filter,
-    /// What the first filter stands for.
-    telling: AhoCorasick,
+    telling: Search,
+    telling_when_refused: Search,
 }
 
 /// What the paths of harmless requests are full of.
@@ -102,12 +97,11 @@ impl Default for Classifier {
 impl Classifier {
     /// Compiles the tables (some milliseconds).
     pub fn new() -> Self {
+        // The others are found by their percent sign.
+        let odd_words = values::ODD_IN_HEADERS.iter().map(|word| word.as_bytes()).filter(|word| !word.starts_with(b"%"));
         Self {
-            may_be_odd_agent: Filter::new(
-                agents::tools().chain(values::ODD_IN_HEADERS.iter().map(|word| word.as_bytes())),
-                USUAL_IN_AGENTS,
-            ),
-            tools: automaton(agents::tools(), Case::Any),
+            in_agents: Search::new(agents::tools().chain(odd_words), USUAL_IN_AGENTS),
+            tools: agents::tools().count(),
             paths: Paths::new(),
             values: Values::new(),
             quick: Quick::new(),
@@ -170,32 +164,28 @@ impl Classifier {
     }
 
     fn agent(&mut self, agent: &[u8]) -> Option<Found> {
-        let Self { may_be_odd_agent, tools, values, seen_agents, .. } = self;
+        let Self { in_agents, tools, values, seen_agents, .. } = self;
         seen_agents.get(agent, 0, || {
             let agent = agent.get(..MAX_BYTES).unwrap_or(agent);
-            let may_hold_words = may_be_odd_agent.may_match(agent);
-            let tool = (may_hold_words && tools.is_match(agent)).then(|| TOOL.at(Place::UserAgent));
-            let inside = if values.is_odd_agent(agent, may_hold_words) { values.find_in_header(agent, Place::UserAgent) } else { None };
-            stronger(inside, tool)
+            let (mut is_tool, mut is_odd) = (false, values.is_odd_agent(agent));
+            in_agents.each(agent, |word| *(if word < *tools { &mut is_tool } else { &mut is_odd }) = true);
+            let inside = if is_odd { values.find_in_header(agent, Place::UserAgent) } else { None };
+            stronger(inside, is_tool.then(|| TOOL.at(Place::UserAgent)))
         })
     }
 }
 
 impl Quick {
     fn new() -> Self {
-        let words = || paths::telling_words().chain(values::telling_words_of_targets()).map(str::as_bytes);
+        let words = paths::telling_words().chain(values::telling_words_of_targets()).map(str::as_bytes);
         let more = paths::words_when_refused().map(str::as_bytes).chain(status::FOLDERS);
-        Self {
-            may_tell: Filter::new(words(), USUAL_IN_PATHS),
-            may_tell_when_refused: Filter::new(more, USUAL_IN_PATHS),
-            telling: automaton(words(), Case::Any),
-        }
+        Self { telling: Search::new(words, USUAL_IN_PATHS), telling_when_refused: Search::new(more, USUAL_IN_PATHS) }
     }
 
     /// Whether a target that needs no decoding holds anything that tells with any answer.
     #[inline]
     fn tells(&self, target: &[u8]) -> bool {
-        has_doubled_mark(target) || self.may_tell.may_match(target) && self.telling.is_match(target)
+        has_doubled_mark(target) || self.telling.is_match(target)
     }
 
     /// Whether one that was refused may mean more than its name. Names and values of parameters are words of their own.
@@ -203,8 +193,8 @@ impl Quick {
         has_doubled_mark(target)
             || target.ends_with(b"/.")
             || memchr::memchr3(b'?', b'=', b'&', target).is_some()
-            || self.may_tell.may_match(target)
-            || self.may_tell_when_refused.may_match(target)
+            || self.telling.is_match(target)
+            || self.telling_when_refused.is_match(target)
     }
 }
 

@@ -182,12 +182,12 @@ impl Values {
         self.compact.find(&self.query)
     }
 
-    /// Whether an agent holds what those of programs that mean well lack; `may_hold_odd_words`: a quick look did not rule the words out.
-    pub(super) fn is_odd_agent(&self, text: &[u8], may_hold_odd_words: bool) -> bool {
-        holds_odd_byte(text) || may_hold_odd_words && self.odd_in_header.is_match(text)
+    /// Whether an agent holds what those of programs that mean well lack, besides odd words without a percent sign.
+    pub(super) fn is_odd_agent(&self, text: &[u8]) -> bool {
+        holds_odd_byte(text) || memchr::memchr(b'%', text).is_some() && self.odd_in_header.is_match(text)
     }
 
-    /// The same of a Referer. Quick: every line has one, and few come again.
+    /// The same of a Referer, with all odd words. Quick: every line has one, and few come again.
     #[inline]
     pub(super) fn is_odd_referer(&self, text: &[u8]) -> bool {
         if text.is_empty() {
