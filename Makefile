@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check fmt clippy rooms rules docs docs-check env-check dashboards scores deny bench build tools-build
+.PHONY: help run demo test check fmt clippy rooms rules docs docs-check env-check dashboards scores deny bench profile build tools-build
 
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
@@ -94,6 +94,10 @@ bench: build
 	@scripts/set_up.sh bench
 	cargo build --release --locked --example generate_logs
 	scripts/bench.py $(ARGS)
+
+## make profile    take anew the profile that release builds are laid out by (some ten minutes; docs/decisions/0023-profile-guided.md)
+profile: tools-build
+	scripts/take_profile.py
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
