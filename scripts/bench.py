@@ -68,9 +68,9 @@ def generate(kind, lines, path, distinct=None):
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-def replay(kind, path):
+def replay(kind, path, program=None):
     formats = {"combined": "nginx_combined", "json": "nginx_json", "bot": "whatsapp_bot"}
-    return [binary(), "replay", "--format", formats[kind], "--output", "metrics", str(path)]
+    return [program or binary(), "replay", "--format", formats[kind], "--output", "metrics", str(path)]
 
 
 def sample(page, name):

@@ -30,7 +30,7 @@ def binary(name="hostwarden", variable="HOSTWARDEN_BIN"):
         return named
     built = [path for profile in ("release", "debug") if (path := ROOT / "target" / profile / name).is_file()]
     if not built:
-        sys.exit(f"{name} is not built: run `cargo build --release --bin hostwarden --example generate_logs`, or set {variable}")
+        sys.exit(f"{name} is not built: run `make build`, for generate_logs `cargo build --example generate_logs`, or set {variable}")
     return str(max(built, key=lambda path: path.stat().st_mtime))
 
 

@@ -214,7 +214,7 @@ pub struct Engine {
     last_commit: Timestamp,
     /// Something was read that may not be there a second time.
     is_fleeting: bool,
-    stopping: bool,
+    stopping: Stopping,
 }
 
 /// What all sources work with.
@@ -245,6 +245,15 @@ enum Readiness {
     Saving,
     /// All has been read and saved once.
     Ready,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stopping {
+    No,
+    /// Once the commit that is under way has ended, the last one begins.
+    Wanted,
+    /// The last commit is under way.
+    Saving,
 }
 
 impl Engine {
@@ -284,7 +293,7 @@ impl Engine {
             waiting: Vec::new(),
             last_commit: Timestamp::default(),
             is_fleeting: false,
-            stopping: false,
+            stopping: Stopping::No,
         }
     }
 
@@ -326,7 +335,8 @@ impl Engine {
                 }
             }
             Input::Stop => {
-                self.stopping = true;
+                // A commit that is under way holds what was there when it began.
+                self.stopping = if self.committing.is_some() { Stopping::Wanted } else { Stopping::Saving };
                 self.shared.detection.notices.stop();
                 if self.committing.is_none() {
                     self.commit(now, Vec::new(), &mut actions);
@@ -364,10 +374,10 @@ impl Engine {
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
-        let rested = now.since(self.last_commit);
-        let has_findings = findings.are_unsaved() && rested >= FINDINGS_REST;
+        let has_rested = |rest| now.has_passed(rest, self.last_commit);
+        let has_findings = findings.are_unsaved() && has_rested(FINDINGS_REST);
         let is_wanted = has_findings || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
-        let is_due = self.is_fleeting || is_wanted || rested >= COMMIT_EVERY;
+        let is_due = self.is_fleeting || is_wanted || has_rested(COMMIT_EVERY);
         if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
             self.commit(now, Vec::new(), actions);
         }
@@ -411,8 +421,14 @@ impl Engine {
         if !waiting.is_empty() {
             let pages = waiting.into_iter().map(|(token, inbox)| (token, self.page(now, inbox))).collect();
             self.commit(now, pages, actions);
-        } else if self.stopping {
-            actions.push(Action::Stopped);
+        }
+        match self.stopping {
+            Stopping::Saving if self.committing.is_none() => actions.push(Action::Stopped),
+            Stopping::Wanted if self.committing.is_none() => {
+                self.stopping = Stopping::Saving;
+                self.commit(now, Vec::new(), actions);
+            }
+            _ => {}
         }
     }
 

@@ -59,6 +59,11 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
+
+    /// Whether `time` is over since `earlier`. A clock that was put back holds nothing back.
+    pub fn has_passed(self, time: Duration, earlier: Self) -> bool {
+        self < earlier || self.since(earlier) >= time
+    }
 }
 
 /// For `serialize_with`: an instant for people, as [`Timestamp::to_rfc3339`].

@@ -13,7 +13,7 @@ pub(super) enum Case {
     Lower,
 }
 
-/// An automaton of needles in lower case. Not the fastest kind, but ten times smaller: filters see to it that few texts get here.
+/// An automaton of needles in lower case. Not the fastest kind, but ten times smaller: few texts get here.
 /// One without needles, should the table be too large to compile: tests look at each needle.
 pub(super) fn automaton<'a>(needles: impl Iterator<Item = &'a [u8]>, case: Case) -> AhoCorasick {
     let needles: Vec<&[u8]> = needles.collect();

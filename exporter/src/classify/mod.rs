@@ -84,7 +84,7 @@ struct Quick {
 /// What the paths of harmless requests are full of.
 const USUAL_IN_PATHS: &[u8] =
     b"/index.html /index.php? .php .css .js? .png .jpg .webp .svg .json .xml /wp-content/ /wp-includes/ /wp-admin/ /wp-json/wp/v2/ \
-    /api/v1/ /api/v2/ /login /logout /admin/ /assets/ /static/ /images/ /media/ /files/ /config /users/ /user/ /data/ /css/ /js/ \
+    /api/v1/ /api/v2/ /login /logout /admin/ /assets/ /static/ /images/ /media/ /files/ /users/ /user/ /data/ /css/ /js/ \
     /img/ /fonts/ /main. /vendor. /app. /runtime. /webhook/ /lang /blog/ /menu/ /page/ /search?q= /products/ /download /upload \
     /test /server /remote /backup /database /manager /install /setup /console /plugins/";
 
@@ -97,7 +97,7 @@ impl Default for Classifier {
 impl Classifier {
     /// Compiles the tables (some milliseconds).
     pub fn new() -> Self {
-        // The others are found by their percent sign.
+        // Words that begin with a percent sign are left to `is_odd_agent`.
         let odd_words = values::ODD_IN_HEADERS.iter().map(|word| word.as_bytes()).filter(|word| !word.starts_with(b"%"));
         Self {
             in_agents: Search::new(agents::tools().chain(odd_words), USUAL_IN_AGENTS),
@@ -168,7 +168,10 @@ impl Classifier {
         seen_agents.get(agent, 0, || {
             let agent = agent.get(..MAX_BYTES).unwrap_or(agent);
             let (mut is_tool, mut is_odd) = (false, values.is_odd_agent(agent));
-            in_agents.each(agent, |word| *(if word < *tools { &mut is_tool } else { &mut is_odd }) = true);
+            in_agents.find(agent, |word| {
+                *(if word < *tools { &mut is_tool } else { &mut is_odd }) = true;
+                is_tool && is_odd
+            });
             let inside = if is_odd { values.find_in_header(agent, Place::UserAgent) } else { None };
             stronger(inside, is_tool.then(|| TOOL.at(Place::UserAgent)))
         })

@@ -373,6 +373,21 @@ fn hosts_that_exist_to_be_asked_are_seen_in_any_referer() {
     assert!(!values::calls_back(b"https://www.example.org/oasis?t.s=labor") && !values::calls_back(b"oas"));
 }
 
+#[test]
+fn each_word_that_tells_is_found_in_any_case_wherever_it_stands() {
+    let Classifier { in_agents, quick: Quick { telling, telling_when_refused }, .. } = Classifier::new();
+    for search in [&in_agents, &telling, &telling_when_refused] {
+        for (index, word) in search.words().iter().enumerate() {
+            for (before, after) in (0..4).flat_map(|before| (0..4).map(move |after| (before, after))) {
+                let text = [&b"~~~"[..before], word, &b"~~~"[..after]].concat();
+                for text in [text.to_ascii_uppercase(), text] {
+                    assert!(search.find_all(&text).contains(&index), "{}", text.escape_ascii());
+                }
+            }
+        }
+    }
+}
+
 /// The short ways give the answer of the long ones. A failure prints the case; proptest keeps its seed.
 #[test]
 fn a_quick_look_misses_nothing() {

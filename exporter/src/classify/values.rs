@@ -182,7 +182,8 @@ impl Values {
         self.compact.find(&self.query)
     }
 
-    /// Whether an agent holds what those of programs that mean well lack, besides odd words without a percent sign.
+    /// Whether an agent holds what those of programs that mean well lack: an odd byte, or an odd word beside a percent sign. Odd words
+    /// without one are the caller's to look for.
     pub(super) fn is_odd_agent(&self, text: &[u8]) -> bool {
         holds_odd_byte(text) || memchr::memchr(b'%', text).is_some() && self.odd_in_header.is_match(text)
     }

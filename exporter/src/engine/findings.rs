@@ -69,6 +69,7 @@ impl Findings {
 
     /// After a commit that failed.
     pub(super) fn save_all_again(&mut self) {
+        self.unsaved = self.recent.len();
         self.log.rewrite();
     }
 }

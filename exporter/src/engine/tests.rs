@@ -250,6 +250,20 @@ fn stopping_saves_what_is_left() {
 }
 
 #[test]
+fn stopping_during_a_commit_saves_what_came_since() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let actions = engine.step(NOW, Input::Lines(batch(0, 10)));
+    settle(&mut engine, &mut saved, actions);
+    let asked = engine.step(NOW, Input::Ask(1, Ask::Page { inbox: 0 }));
+    engine.step(NOW, Input::Lines(batch(10, 20)));
+    assert!(engine.step(NOW, Input::Stop).is_empty(), "a commit is under way");
+    let rest = settle(&mut engine, &mut saved, asked);
+    assert!(matches!(rest[..], [Action::Answer(1, _), Action::Stopped]), "{rest:?}");
+    assert_eq!(offset(&self::engine(saved.0)), 20);
+}
+
+#[test]
 fn an_idle_engine_saves_nothing_but_once_a_minute() {
     let mut engine = engine(BTreeMap::new());
     let mut saved = Saved::default();
@@ -262,9 +276,9 @@ fn an_idle_engine_saves_nothing_but_once_a_minute() {
 #[test]
 fn findings_are_saved_at_once_or_soon_after_the_last_commit() {
     let feed = FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None };
-    // Whoever is told of a new incident waits for nothing.
-    let detection = DetectionSetup { notices: notices::Setup::default(), ..detection() };
-    let mut engine = Engine::new(Setup { detection, ..setup(feed, BTreeMap::new()) });
+    // For notifiers a new incident is saved at the next tick; here are none.
+    let detection = || DetectionSetup { notices: notices::Setup::default(), ..detection() };
+    let mut engine = Engine::new(Setup { detection: detection(), ..setup(feed, BTreeMap::new()) });
     let mut saved = Saved::default();
     let (mut found, mut commits_at) = (0, Vec::new());
     for secs in 0..40 {
@@ -285,6 +299,24 @@ fn findings_are_saved_at_once_or_soon_after_the_last_commit() {
     assert_eq!(commits_at, [5, 30], "besides the first commit, once all was read");
     let kept = findings::Findings::new(saved.0.get(findings::SECTION));
     assert_eq!(kept.recent().count(), found);
+
+    // A clock that was put back holds nothing back.
+    let mut engine = Engine::new(Setup { detection: detection(), ..setup(feed, BTreeMap::new()) });
+    let actions = engine.step(NOW.plus(Duration::from_secs(3_600)), Input::Lines(batch(0, 10)));
+    settle(&mut engine, &mut saved, actions);
+    engine.step(NOW, Input::Lines(batch(10, 1_400)));
+    assert_eq!(engine_tick(&mut engine, &mut saved, 0), 1);
+}
+
+#[test]
+fn a_new_incident_that_somebody_is_to_be_told_of_is_saved_at_the_next_tick() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let actions = engine.step(NOW, Input::Lines(batch(0, 1_400)));
+    settle(&mut engine, &mut saved, actions);
+    engine_tick(&mut engine, &mut saved, 0);
+    engine.step(NOW, Input::Lines(batch(1_400, 2_100)));
+    assert_eq!(engine_tick(&mut engine, &mut saved, 1), 1);
 }
 
 fn engine_tick(engine: &mut Engine, saved: &mut Saved, secs: u64) -> usize {

@@ -97,7 +97,7 @@ impl Pushing {
 
     /// What is to be pushed now: of `entries`, in the order of their numbers, those that are saved and not pushed yet.
     pub(super) fn next<'a>(&mut self, now: Timestamp, waiting: usize, entries: impl FnOnce() -> Vec<&'a Entry>) -> Option<Batch> {
-        if self.is_under_way || !has_passed(self.left_alone.1, self.left_alone.0, now) {
+        if self.is_under_way || !now.has_passed(self.left_alone.1, self.left_alone.0) {
             return None;
         }
         if self.batch.is_none() && waiting > 0 && self.saved == self.pushed && self.is_time(now, waiting) {
@@ -131,13 +131,8 @@ impl Pushing {
     }
 
     fn is_time(&self, now: Timestamp, waiting: usize) -> bool {
-        waiting >= self.settings.batch_entries || has_passed(self.settings.interval, self.last, now)
+        waiting >= self.settings.batch_entries || now.has_passed(self.settings.interval, self.last)
     }
-}
-
-/// Whether a time is over. A clock that was put back must not hold entries back.
-fn has_passed(time: Duration, since: Timestamp, now: Timestamp) -> bool {
-    now < since || now.since(since) >= time
 }
 
 /// About what an entry takes on its way.
