@@ -95,12 +95,12 @@ def main():
     merge = profdata()
     # Another wrapper would take the place of exporter/pgo/rustc.
     building = {name: value for name, value in os.environ.items() if name not in ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER")}
-    building["CARGO_TARGET_DIR"] = str(TARGET)
     TARGET.mkdir(parents=True, exist_ok=True)
-    cargo = ["cargo", "build", "--locked"]
-    subprocess.run([*cargo, "--release", "--bin", "hostwarden"], check=True, cwd=ROOT, env={**building, "TAKE_PROFILE": str(BUILD)})
-    subprocess.run([*cargo, "--example", "generate_logs"], check=True, cwd=ROOT, env=building)
-    os.environ["GENERATE_LOGS_BIN"] = str(TARGET / "debug/examples/generate_logs")
+    cargo = ["cargo", "build", "--locked", "--target-dir"]
+    program = [*cargo, TARGET, "--release", "--bin", "hostwarden"]
+    subprocess.run(program, check=True, cwd=ROOT, env={**building, "TAKE_PROFILE": str(BUILD)})
+    subprocess.run([*cargo, ROOT / "target", "--example", "generate_logs"], check=True, cwd=ROOT, env=building)
+    os.environ["GENERATE_LOGS_BIN"] = str(ROOT / "target/debug/examples/generate_logs")
     with tempfile.TemporaryDirectory(prefix="hostwarden-profile-") as folder:
         folder = Path(folder)
 
