@@ -5,23 +5,18 @@
 //! A page is answered only when the state that it shows has been saved, so that no crash can make a counter go back.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::batch::{Batch, Bookmark};
 use crate::event::Timestamp;
-use crate::feed::{self, Pushed};
-use crate::finding::{Finding, Found};
-use crate::incident::{Delivered, Delivery};
+use crate::finding::Found;
 use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
-use crate::policy::good_bots::Bot;
-use crate::policy::never_ban::Surroundings;
 use crate::privacy::{Privacy, Seal};
-use crate::sample::{Report, Sample};
+use crate::sample::Sample;
 use crate::snapshot::{Section, Unchanged, Write, json};
-use crate::subject::{Client, TrustedProxies};
+use crate::subject::TrustedProxies;
 
 mod decisions;
 mod detection;
@@ -29,6 +24,7 @@ mod feeds;
 mod findings;
 mod ledger;
 mod machine;
+mod messages;
 mod notices;
 pub mod probes;
 mod queries;
@@ -43,6 +39,7 @@ use detection::{By as ByWhom, Context, Detection};
 use feeds::Feeds;
 pub use feeds::{PushSettings, Settings as FeedSettings};
 pub use machine::{FirewallSubject, PlayersSubject, SshSubject};
+pub use messages::{Action, Answer, Ask, Input, Token};
 pub use notices::Setup as NoticesSetup;
 use probes::Probes;
 pub use queries::{By, FeedFilter, Filter, IncidentFilter, Query, Window};
@@ -81,119 +78,6 @@ pub struct Setup {
     pub set_aside: bool,
     /// Goes into the first commit.
     pub first_writes: Vec<Write>,
-}
-
-/// Who asked: given back with the answer.
-pub type Token = u64;
-
-/// What comes in.
-#[derive(Debug)]
-pub enum Input {
-    /// Lines of a source.
-    Lines(Batch),
-    /// Time passed.
-    Tick,
-    /// Somebody asks.
-    Ask(Token, Ask),
-    /// The last [`Action::Commit`] ended after `took`.
-    Committed {
-        /// Whether it was written.
-        ok: bool,
-        /// How long it took.
-        took: Duration,
-    },
-    /// What a probe saw.
-    Probed(Report),
-    /// What this machine is connected to now.
-    Surroundings(Surroundings),
-    /// The answer to [`Action::Verify`].
-    Verified {
-        /// Who was asked for.
-        client: Client,
-        /// Which bot it claims to be.
-        bot: &'static Bot,
-        /// Whether its name in the DNS proves it; `None`: the DNS could not be asked.
-        proven: Option<bool>,
-    },
-    /// What became of [`Action::Deliver`].
-    Delivered(Delivered),
-    /// The last [`Action::Push`] ended.
-    Pushed(Pushed),
-    /// No more input will come: save what is left.
-    Stop,
-}
-
-/// A question.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// The metrics. `inbox` batches wait for the engine.
-    Page {
-        /// Batches in the inbox.
-        inbox: usize,
-    },
-    /// Whether everything that was there at the start has been read.
-    Ready,
-    /// How the sources stand.
-    Sources,
-    /// The most recent errors of the bots.
-    Errors,
-    /// Anything else that the API serves.
-    Query(Query),
-}
-
-/// An answer.
-#[derive(Debug)]
-pub enum Answer {
-    /// The page, saved.
-    Page(Page),
-    /// Not caught up yet.
-    NotReady,
-    /// For [`Ask::Ready`], when it is so.
-    Ready,
-    /// For [`Ask::Sources`].
-    Sources(Vec<SourceView>),
-    /// For [`Ask::Errors`], newest first.
-    Errors(Vec<ErrorView>),
-    /// For [`Ask::Query`]; `None`: there is nothing of that name.
-    Json(Option<serde_json::Value>),
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub enum Action {
-    /// Save this in one transaction; [`Input::Committed`] must follow. There is never more than one under way.
-    Commit(Vec<Write>),
-    /// Answer who asked.
-    Answer(Token, Answer),
-    /// Tell people.
-    Finding(Finding),
-    /// Send this message; [`Input::Delivered`] must follow.
-    Deliver {
-        /// By which notifier.
-        notifier: &'static str,
-        /// What.
-        delivery: Delivery,
-    },
-    /// Ask the DNS whether a client is the bot that it claims to be; [`Input::Verified`] must follow.
-    Verify {
-        /// The client.
-        client: Client,
-        /// Its address.
-        address: IpAddr,
-        /// The bot.
-        bot: &'static Bot,
-    },
-    /// Push entries of the feed; [`Input::Pushed`] must follow. There is never more than one under way.
-    Push(feed::Batch),
-    /// Tell the operator that a source's clients hide behind a proxy.
-    ProxySuspected {
-        /// The source.
-        source: String,
-    },
-    /// These bytes were read; the buffer may be used again.
-    Recycle(Vec<u8>),
-    /// All is saved after [`Input::Stop`].
-    Stopped,
 }
 
 /// The engine.

@@ -105,7 +105,7 @@ impl FileSource {
     /// One turn: finds files, notices rotation, and reads a bounded share. Never waits. `emit` gives `false` when nobody wants batches
     /// any more: then the turn ends at once.
     pub fn poll(&mut self, now: Timestamp, emit: &mut dyn FnMut(Batch) -> bool) -> Poll {
-        self.looking = !self.more || self.doubtful || now < self.looked_at || now.since(self.looked_at) >= LOOK_EVERY;
+        self.looking = !self.more || self.doubtful || now.has_passed(LOOK_EVERY, self.looked_at);
         if self.looking {
             self.look(now);
             self.looked_at = now;
@@ -185,7 +185,7 @@ impl FileSource {
         let max_line = self.config.max_line_bytes;
         let Some(file) = self.open.get_mut(&key) else { return true };
         let quiet = match file.role {
-            Role::Leaving(since) => file.content.is_archive() || now < since || now.since(since) >= GRACE,
+            Role::Leaving(since) => file.content.is_archive() || now.has_passed(GRACE, since),
             Role::Live | Role::Kept => false,
         };
         if !quiet {

@@ -306,7 +306,7 @@ impl JournalSource {
 
 impl Polled for JournalSource {
     fn poll(&mut self, now: Timestamp, emit: &mut dyn FnMut(Batch) -> bool) -> Poll {
-        let is_due = self.more || self.looked_at.is_none_or(|at| now < at || now.since(at) >= REST);
+        let is_due = self.more || self.looked_at.is_none_or(|at| now.has_passed(REST, at));
         if is_due {
             self.looked_at = Some(now);
             let alive = self.look(emit);
