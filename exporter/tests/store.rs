@@ -343,8 +343,8 @@ fn newer_and_foreign_databases_are_put_aside() {
         ("PRAGMA user_version = 1000", "newer"),
         ("PRAGMA user_version = -1", "below the first"),
         ("PRAGMA application_id = 7", "foreign"),
-        ("DROP TABLE sections", "without its table"),
-        ("ALTER TABLE sections RENAME COLUMN bytes TO data", "with another column"),
+        ("DROP TABLE pieces", "without its table"),
+        ("ALTER TABLE pieces RENAME COLUMN bytes TO data", "with another column"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         open(dir.path()).store.commit(&[put("a", "b")]).unwrap();
@@ -352,6 +352,27 @@ fn newer_and_foreign_databases_are_put_aside() {
         let changed = std::fs::read(dir.path().join("state.db")).unwrap();
         assert_set_aside(&changed, name);
     }
+}
+
+#[test]
+fn a_database_of_the_first_version_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = rusqlite::Connection::open(dir.path().join("state.db")).unwrap();
+    old.execute_batch(
+        "CREATE TABLE sections (name TEXT, seq INTEGER, checksum INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, seq))
+             STRICT, WITHOUT ROWID;
+         INSERT INTO sections VALUES ('a', 0, 0xe8b7be43, x'61'), ('a', 2, 0xfbdb2615, x'79'), ('b', 0, 0, x'');
+         PRAGMA application_id = 0x48577374;
+         PRAGMA user_version = 1",
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    drop(old);
+    let mut opened = open(dir.path());
+    assert!(opened.set_aside.is_none());
+    opened.store.commit(&[append("a", "z"), put("b", "c")]).unwrap();
+    drop(opened);
+    let expected = [("a".to_owned(), vec![b"a".to_vec(), b"y".to_vec(), b"z".to_vec()]), ("b".to_owned(), vec![b"c".to_vec()])];
+    assert_eq!(open(dir.path()).sections, expected.into());
 }
 
 #[test]

@@ -17,18 +17,26 @@ const APPLICATION_ID: i64 = 0x4857_7374;
 
 /// Each entry takes the database from the version that is its place to the next one. Never change one that was released.
 ///
-/// Version 1: pieces of a section lie side by side, so that an append touches the last leaf of its section and nothing else.
-/// The checksum (CRC-32) finds what SQLite does not see: a changed byte within a value.
-const MIGRATIONS: &[&str] = &["
-    CREATE TABLE sections (name TEXT, seq INTEGER, checksum INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, seq))
-    STRICT, WITHOUT ROWID"];
+/// Version 1: pieces of a section lie side by side. The checksum (CRC-32) finds what SQLite does not see: a changed byte within a value.
+///
+/// Version 2: pieces lie where there is room, and an index of their names finds them. SQLite compares keys with whole rows, copied out of
+/// all their pages, if the key is part of the row: each commit copied a megabyte to find its places.
+const MIGRATIONS: &[&str] = &[
+    "CREATE TABLE sections (name TEXT, seq INTEGER, checksum INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, seq))
+     STRICT, WITHOUT ROWID",
+    "CREATE TABLE pieces (id INTEGER PRIMARY KEY, section TEXT NOT NULL, seq INTEGER NOT NULL, checksum INTEGER NOT NULL, bytes BLOB NOT NULL,
+         UNIQUE (section, seq)) STRICT;
+     INSERT INTO pieces (section, seq, checksum, bytes) SELECT name, seq, checksum, bytes FROM sections ORDER BY name, seq;
+     DROP TABLE sections",
+];
 
 /// An update in place: pages of the old value whose bytes stay the same are not written again when the length stays the same.
-pub(super) const PUT: &str = "INSERT OR REPLACE INTO sections (name, seq, checksum, bytes) VALUES (?1, 0, ?2, ?3)";
-pub(super) const DROP_APPENDS: &str = "DELETE FROM sections WHERE name = ?1 AND seq > 0";
+pub(super) const PUT: &str = "INSERT INTO pieces (section, seq, checksum, bytes) VALUES (?1, 0, ?2, ?3)
+     ON CONFLICT (section, seq) DO UPDATE SET checksum = excluded.checksum, bytes = excluded.bytes";
+pub(super) const DROP_APPENDS: &str = "DELETE FROM pieces WHERE section = ?1 AND seq > 0";
 pub(super) const APPEND: &str =
-    "INSERT INTO sections (name, seq, checksum, bytes) SELECT ?1, coalesce(max(seq), -1) + 1, ?2, ?3 FROM sections WHERE name = ?1";
-pub(super) const DELETE: &str = "DELETE FROM sections WHERE name = ?1";
+    "INSERT INTO pieces (section, seq, checksum, bytes) SELECT ?1, coalesce(max(seq), -1) + 1, ?2, ?3 FROM pieces WHERE section = ?1";
+pub(super) const DELETE: &str = "DELETE FROM pieces WHERE section = ?1";
 
 /// A second process that looks into the database (a backup) holds a commit up for no longer than this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
@@ -159,7 +167,7 @@ fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
 /// Everything in the database, or the name of a section that is not what was written.
 fn read(connection: &Connection) -> rusqlite::Result<Result<Sections, String>> {
     let mut sections = Sections::new();
-    let mut statement = connection.prepare("SELECT name, checksum, bytes FROM sections ORDER BY name, seq")?;
+    let mut statement = connection.prepare("SELECT section, checksum, bytes FROM pieces ORDER BY section, seq")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let (name, expected, bytes): (String, u32, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
