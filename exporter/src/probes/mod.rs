@@ -17,6 +17,7 @@ pub mod crowdsec;
 pub mod docker;
 pub mod host;
 pub mod integrity;
+mod socket_table;
 pub mod sqlserver;
 pub mod surroundings;
 pub mod udp_ports;

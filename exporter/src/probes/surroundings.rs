@@ -4,21 +4,24 @@
 //! Read from files of /proc, which needs no right.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
+use super::socket_table::SocketTable;
 use crate::policy::never_ban::Surroundings;
 
 /// Reads everything below `root` (`/`, or where the host's root is mounted). What cannot be read is as good as empty: a kernel without
 /// IPv6 lacks half of the files.
 pub fn read(root: &Path, ssh_ports: &[u16]) -> Surroundings {
-    let text = |file: &str| head_of(&root.join(file));
+    let text = |file: &str| head_of(File::open(root.join(file)));
     // In a container `proc/net` is the container's network; the first process' is the machine's, if the host's /proc is mounted.
-    let table = |name: &str| {
-        let of_machine = text(&format!("proc/1/net/{name}"));
-        if of_machine.is_empty() { text(&format!("proc/net/{name}")) } else { of_machine }
+    let of_machine = |name: &str, read: &dyn Fn(&Path) -> String| {
+        let text = read(&root.join(format!("proc/1/net/{name}")));
+        if text.is_empty() { read(&root.join(format!("proc/net/{name}"))) } else { text }
     };
+    let table = |name: &str| of_machine(name, &|file| head_of(File::open(file)));
+    let sockets = |name: &str| of_machine(name, &|file| head_of(SocketTable::open(file)));
     let mut own = own_v4(&table("fib_trie"));
     own.extend(own_v6(&table("if_inet6")));
     let mut gateways = gateways_v4(&table("route"));
@@ -26,8 +29,8 @@ pub fn read(root: &Path, ssh_ports: &[u16]) -> Surroundings {
     let mut resolvers = resolvers(&text("etc/resolv.conf"));
     // Behind systemd's own resolver stand the ones that it asks.
     resolvers.extend(self::resolvers(&text("run/systemd/resolve/resolv.conf")));
-    let mut ssh_peers = peers(&table("tcp"), ssh_ports);
-    ssh_peers.extend(peers(&table("tcp6"), ssh_ports));
+    let mut ssh_peers = peers(&sockets("tcp"), ssh_ports);
+    ssh_peers.extend(peers(&sockets("tcp6"), ssh_ports));
     Surroundings { own: distinct(own), gateways: distinct(gateways), resolvers: distinct(resolvers), ssh_peers: distinct(ssh_peers) }
 }
 
@@ -37,9 +40,10 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 /// The most things of one kind: a machine has a few, a host of containers perhaps hundreds.
 const MAX_THINGS: usize = 4096;
 
-fn head_of(file: &Path) -> String {
-    let mut bytes = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
+fn head_of(file: io::Result<impl Read>) -> String {
+    // Enough for most files: else the first read asks for a few bytes only.
+    let mut bytes = Vec::with_capacity(8_192);
+    let read = file.and_then(|file| file.take(MAX_FILE_BYTES).read_to_end(&mut bytes));
     if read.is_err() {
         bytes.clear();
     }

@@ -1,11 +1,11 @@
 //! Sockets: how many there are in which state, and where something listens, from `/proc/1/net/{tcp,tcp6,udp,udp6}`. The tables are read
 //! as a stream: a busy proxy has a hundred thousand connections.
 
-use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::Path;
 
 use super::super::Error;
+use super::super::socket_table::SocketTable;
 use crate::sample::host::{CONNECTIONS, Listener, Scope, Sockets};
 
 /// The most lines of a table that are read; making more of them costs the kernel half a second and more.
@@ -22,7 +22,7 @@ pub(super) fn read(proc: &Path) -> Result<Sockets, Error> {
     let net = if proc.join("1/net/tcp").exists() { proc.join("1/net") } else { proc.join("net") };
     for (name, protocol) in [("tcp", "tcp"), ("tcp6", "tcp"), ("udp", "udp"), ("udp6", "udp")] {
         let file = net.join(name);
-        match File::open(&file) {
+        match SocketTable::open(&file) {
             Ok(table) => count(BufReader::with_capacity(BUFFER_BYTES, table), protocol, &mut sockets),
             Err(error) if error.kind() == ErrorKind::NotFound && name != "tcp" => Ok(()),
             Err(error) => Err(error),
