@@ -91,7 +91,7 @@ fn formats(criterion: &mut Criterion) {
     let fields = nginx_json::Fields::default();
     let options = formats::Options {
         privacy: Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"0123456789abcdef0123456789abcdef", 160)),
-        zone: jiff::tz::TimeZone::UTC,
+        zone: &|| jiff::tz::TimeZone::UTC,
         reference: hostwarden::event::Timestamp::default(),
         nginx_json: &fields,
         custom: &custom,

@@ -305,12 +305,10 @@ pub fn server(config: &Config) -> http::Config {
 ///
 /// What is wrong with the name, the zone, or the configuration of a custom format.
 pub fn format(config: &Config, name: &str, timezone: Option<&str>, privacy: &Arc<Privacy>) -> Result<Box<dyn Format>, String> {
-    let zone = match timezone {
-        Some(name) => TimeZone::get(name).map_err(|error| format!("time zone {name}: {error}"))?,
-        None => TimeZone::system(),
-    };
+    let configured = timezone.map(|name| TimeZone::get(name).map_err(|error| format!("time zone {name}: {error}"))).transpose()?;
+    let zone = || configured.clone().unwrap_or_else(TimeZone::system);
     let Formats { nginx_json, custom } = &config.formats;
-    let options = Options { privacy: Arc::clone(privacy), zone, reference: clock::now(), nginx_json, custom };
+    let options = Options { privacy: Arc::clone(privacy), zone: &zone, reference: clock::now(), nginx_json, custom };
     formats::by_name(name, &options).map_err(|problems| problems.join("\n"))
 }
 

@@ -40,8 +40,8 @@ const REFERENCE: Timestamp = Timestamp::from_secs(1_795_255_200);
 
 fn format(name: &str) -> Box<dyn Format> {
     let (nginx_json, custom) = (nginx_json::Fields::default(), custom());
-    let zone = jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
-    let options = formats::Options { privacy: privacy(), zone, reference: REFERENCE, nginx_json: &nginx_json, custom: &custom };
+    let zone = || jiff::tz::TimeZone::get("Europe/Madrid").unwrap();
+    let options = formats::Options { privacy: privacy(), zone: &zone, reference: REFERENCE, nginx_json: &nginx_json, custom: &custom };
     formats::by_name(name, &options).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 

@@ -1,10 +1,8 @@
 //! The sections `[notifiers]` and `[notifiers.NAME]`: who is told, of what, and when. A notifier runs as soon as it has an address.
 
-use jiff::tz::TimeZone;
-
 use super::lists::ListOf;
 use super::nearest::nearest;
-use super::parse::{not_empty, timezone};
+use super::parse::{not_empty, time_zone};
 use super::secrets::Names;
 use super::section::Section;
 use super::values::{Wrong, wrong};
@@ -84,7 +82,7 @@ fn told(section: &mut Section<'_, '_>, max_posts: u32, digest_max: usize) -> (ou
     let doc = "When only what is critical is told at once; the rest waits for its end.";
     let hours = section.optional("quiet_hours", "23:00-07:30", doc, quiet_hours);
     let doc = "Where the clock of quiet_hours hangs: an IANA time zone.";
-    let zone = section.text("time_zone", "UTC", doc, |text| timezone(text).map(|name| TimeZone::get(&name).unwrap_or(TimeZone::UTC)));
+    let zone = section.text("time_zone", "UTC", doc, time_zone);
     let timeout_secs = section.number("timeout_secs", 10, 2..=120, "How long an answer may take.");
     let muted = muted.into_iter().map(|(kind, _)| kind).collect();
     let quiet = hours.map(|(from, until)| QuietHours { from, until, zone });

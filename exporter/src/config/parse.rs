@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use jiff::tz::TimeZone;
 
 use super::values::{Wrong, wrong};
 use crate::docker_api::Endpoint;
@@ -221,12 +222,21 @@ fn no_control(text: &str) -> Result<(), Wrong> {
     if text.chars().any(char::is_control) { Err(wrong(text, "holds control characters", "write them out of it")) } else { Ok(()) }
 }
 
-/// An IANA time zone that this system knows.
+/// The name of an IANA time zone that this system knows.
 pub(super) fn timezone(text: &str) -> Result<String, Wrong> {
+    time_zone(text).map(|_| text.to_owned())
+}
+
+/// An IANA time zone that this system knows.
+pub(super) fn time_zone(text: &str) -> Result<TimeZone, Wrong> {
+    // The default: the system's list, which is long, need not be read for it.
+    if text == "UTC" {
+        return Ok(TimeZone::UTC);
+    }
     // `TZ=:/path` and the like are no names: the zone must not open files elsewhere.
     let is_name = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'_' | b'-' | b'+'));
-    if is_name && jiff::tz::TimeZone::get(text).is_ok() {
-        return Ok(text.to_owned());
+    if is_name && let Ok(zone) = TimeZone::get(text) {
+        return Ok(zone);
     }
     let remedy = "write an IANA name such as \"Europe/Madrid\" (the system's tzdata package must be there)";
     Err(wrong(text, "is no time zone known here", remedy))

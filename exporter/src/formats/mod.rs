@@ -109,8 +109,8 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub struct Options<'a> {
     /// Turns senders into pseudonyms.
     pub privacy: Arc<Privacy>,
-    /// The zone of times that name no offset.
-    pub zone: TimeZone,
+    /// The zone of times that name no offset. Asked for by formats that have such times only: to find it out reads the system's list.
+    pub zone: &'a dyn Fn() -> TimeZone,
     /// About now: the year of times that name none is the last one that does not put them beyond it.
     pub reference: Timestamp,
     /// The field names of `nginx_json`.
@@ -142,15 +142,15 @@ pub fn by_name(name: &str, options: &Options<'_>) -> Result<Box<dyn Format>, Vec
         "nginx_combined" => Box::new(nginx_combined::NginxCombined::new()),
         "nginx_json" => Box::new(nginx_json::NginxJson::new(options.nginx_json)),
         "apache" => Box::new(apache::Apache::new()),
-        "caddy_json" => Box::new(caddy_json::CaddyJson::new(options.zone.clone())),
+        "caddy_json" => Box::new(caddy_json::CaddyJson::new((options.zone)())),
         "traefik_json" => Box::new(traefik_json::TraefikJson::new()),
-        "whatsapp_bot" => Box::new(whatsapp_bot::WhatsappBot::new(options.privacy.clone(), options.zone.clone())),
-        "nginx_error" => Box::new(nginx_error::NginxError::new(options.zone.clone())),
-        "sshd" => Box::new(sshd::Sshd::new(options.zone.clone(), options.reference)),
-        "firewall" => Box::new(firewall::Firewall::new(options.zone.clone(), options.reference)),
-        "players_csv" => Box::new(players_csv::PlayersCsv::new(options.privacy.clone(), options.zone.clone())),
+        "whatsapp_bot" => Box::new(whatsapp_bot::WhatsappBot::new(options.privacy.clone(), (options.zone)())),
+        "nginx_error" => Box::new(nginx_error::NginxError::new((options.zone)())),
+        "sshd" => Box::new(sshd::Sshd::new((options.zone)(), options.reference)),
+        "firewall" => Box::new(firewall::Firewall::new((options.zone)(), options.reference)),
+        "players_csv" => Box::new(players_csv::PlayersCsv::new(options.privacy.clone(), (options.zone)())),
         _ => match name.strip_prefix("custom.").and_then(|custom| options.custom.get(custom)) {
-            Some(config) => Box::new(custom::Format::new(config, options.privacy.clone(), options.zone.clone())?),
+            Some(config) => Box::new(custom::Format::new(config, options.privacy.clone(), (options.zone)())?),
             None => return Err(vec![unknown(name, options)]),
         },
     })
@@ -212,7 +212,7 @@ mod tests {
         let custom = BTreeMap::from([("mybot".to_owned(), bot), ("broken".to_owned(), custom::Config::default())]);
         let options = Options {
             privacy: Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"salt", 160)),
-            zone: TimeZone::UTC,
+            zone: &|| TimeZone::UTC,
             reference: Timestamp::default(),
             nginx_json: &nginx_json::Fields::default(),
             custom: &custom,
