@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -79,32 +80,32 @@ impl Weigh for Top {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub(super) enum Text {
-    Raw(Vec<u8>),
-    Agent(Vec<u8>),
-    Shown(String),
+    Raw(Arc<[u8]>),
+    Agent(Arc<[u8]>),
+    Shown(Arc<str>),
 }
 
 impl From<String> for Text {
     fn from(shown: String) -> Self {
-        Self::Shown(shown)
+        Self::Shown(shown.into())
     }
 }
 
 /// What was not made ready for people is nothing for the disk either.
 impl From<Text> for String {
     fn from(text: Text) -> Self {
-        if let Text::Shown(shown) = text { shown } else { Self::new() }
+        if let Text::Shown(shown) = text { shown.as_ref().to_owned() } else { Self::new() }
     }
 }
 
 impl Text {
     fn new(text: &[u8]) -> Self {
-        Self::Raw(text.get(..TEXT_BYTES).unwrap_or(text).to_vec())
+        Self::Raw(cut(text).into())
     }
 
     /// A user agent.
     fn agent(agent: &[u8]) -> Self {
-        Self::Agent(agent.get(..TEXT_BYTES).unwrap_or(agent).to_vec())
+        Self::Agent(cut(agent).into())
     }
 
     /// As people may see it.
@@ -112,15 +113,26 @@ impl Text {
         match self {
             Self::Raw(text) => privacy.scrub_request(text, TEXT_CHARS),
             Self::Agent(agent) => privacy.scrub_agent(agent, TEXT_CHARS),
-            Self::Shown(text) => text.clone(),
+            Self::Shown(text) => text.as_ref().to_owned(),
         }
     }
 
     fn make_shown(&mut self, privacy: &Privacy) {
         if !matches!(self, Self::Shown(_)) {
-            *self = Self::Shown(self.shown(privacy));
+            *self = Self::Shown(self.shown(privacy).into());
         }
     }
+
+    /// The same text, if this is one as logged.
+    fn same(&self, logged: &[u8]) -> Option<Self> {
+        let (Self::Raw(text) | Self::Agent(text)) = self else { return None };
+        (**text == *cut(logged)).then(|| self.clone())
+    }
+}
+
+/// As much of a text as is kept.
+fn cut(text: &[u8]) -> &[u8] {
+    text.get(..TEXT_BYTES).unwrap_or(text)
 }
 
 /// One thing that a client did.
@@ -220,7 +232,7 @@ impl Ledger {
         let mut texts = if let Some(Raw::Fresh(Fresh { texts, .. })) = gone { texts } else { Vec::new() };
         texts.clear();
         let ends = [place.source.as_bytes(), place.site.as_bytes(), request.method, request.target, request.user_agent].map(|text| {
-            texts.extend_from_slice(text.get(..TEXT_BYTES).unwrap_or(text));
+            texts.extend_from_slice(cut(text));
             texts.len() as u32
         });
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
@@ -261,16 +273,23 @@ impl Ledger {
             let Some((place, _)) = repeated.or_else(lesser) else { return };
             samples.kept.remove(place);
         }
-        samples.kept.push(Sample {
+        // A client hardly ever changes its method, nor its agent: they are kept once.
+        let kept = &mut samples.kept;
+        let method = kept.iter().find_map(|sample| sample.method.same(request.method));
+        let user_agent = kept.iter().find_map(|sample| sample.user_agent.same(request.user_agent));
+        let sample = Sample {
             at: secs,
             class: attack.class,
             why: attack.why.into(),
             meaning: attack.meaning.into(),
-            method: Text::new(request.method),
+            method: method.unwrap_or_else(|| Text::new(request.method)),
             path: Text::new(request.target),
             status: request.status,
-            user_agent: Text::agent(request.user_agent),
-        });
+            user_agent: user_agent.unwrap_or_else(|| Text::agent(request.user_agent)),
+        };
+        // Most clients have one or two.
+        kept.reserve_exact(1);
+        kept.push(sample);
     }
 
     fn count(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) {

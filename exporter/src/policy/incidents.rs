@@ -83,7 +83,8 @@ struct Saved<'a> {
 /// All incidents that are kept.
 pub struct Incidents {
     settings: Settings,
-    kept: BTreeMap<u64, Incident>,
+    /// Boxed: the map's nodes are about half full, and an incident is large.
+    kept: BTreeMap<u64, Box<Incident>>,
     /// Incidents that further findings belong to, by kind and subject.
     live: HashMap<(String, String), Live>,
     last_id: u64,
@@ -102,7 +103,7 @@ impl Incidents {
                 clients.remove(&gone);
             } else if let Ok(incident) = Incident::deserialize(&line) {
                 clients.insert(incident.id, Client::deserialize(&line["deeds_of"]).ok());
-                kept.insert(incident.id, incident);
+                kept.insert(incident.id, Box::new(incident));
             }
         }
         let live = |incident: &Incident| Live {
@@ -110,7 +111,7 @@ impl Incidents {
             seen: incident.closed.unwrap_or(incident.last),
             client: clients.get(&incident.id).copied().flatten(),
         };
-        let live = kept.values().map(|incident| (key(incident), live(incident))).collect();
+        let live = kept.values().map(|incident| (key(incident), live(incident.as_ref()))).collect();
         let last_id = kept.keys().next_back().copied().unwrap_or(0);
         let log = ChangeLog::new(SECTION.to_owned(), saved);
         Self { settings, kept, live, last_id, evicted, unsaved: BTreeSet::new(), log }
@@ -118,12 +119,12 @@ impl Incidents {
 
     /// The incident with this number, if it is still kept.
     pub fn get(&self, id: u64) -> Option<&Incident> {
-        self.kept.get(&id)
+        self.kept.get(&id).map(Box::as_ref)
     }
 
     /// All that are kept, the newest first.
     pub fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.kept.values().rev()
+        self.kept.values().rev().map(Box::as_ref)
     }
 
     /// How many are kept, and the most that are.
@@ -140,7 +141,7 @@ impl Incidents {
     pub fn open(&self) -> [u64; 3] {
         Severity::ALL.map(|severity| {
             let is_open = |incident: &&Incident| incident.closed.is_none() && incident.severity == severity && incident.kind != PLAYERS;
-            self.kept.values().filter(is_open).count() as u64
+            self.iter().filter(is_open).count() as u64
         })
     }
 
@@ -152,26 +153,23 @@ impl Incidents {
             return self.goes_on(id, finding, strikes);
         }
         let id = self.next_id(key, now, client);
-        self.kept.insert(
+        self.keep(Incident {
             id,
-            Incident {
-                id,
-                kind: finding.detector.clone(),
-                severity: finding.severity,
-                source: finding.source.clone(),
-                about: finding.about.clone(),
-                client: finding.client.clone(),
-                country: finding.country.clone(),
-                strikes,
-                summary: finding.summary.clone(),
-                evidence: finding.evidence.clone(),
-                opened: finding.at,
-                last: finding.at,
-                closed: None,
-                findings: 1,
-                player: None,
-            },
-        );
+            kind: finding.detector.clone(),
+            severity: finding.severity,
+            source: finding.source.clone(),
+            about: finding.about.clone(),
+            client: finding.client.clone(),
+            country: finding.country.clone(),
+            strikes,
+            summary: finding.summary.clone(),
+            evidence: finding.evidence.clone(),
+            opened: finding.at,
+            last: finding.at,
+            closed: None,
+            findings: 1,
+            player: None,
+        });
         Changed { id, change: Change::Opened, is_worse: false }
     }
 
@@ -209,26 +207,23 @@ impl Incidents {
             }
             None if news.came => {
                 let id = self.next_id(key.clone(), now, None);
-                self.kept.insert(
+                self.keep(Incident {
                     id,
-                    Incident {
-                        id,
-                        kind: key.0,
-                        severity: Severity::Info,
-                        source: news.source.clone(),
-                        about: key.1,
-                        client: None,
-                        country: Some(news.country.clone()),
-                        strikes: 0,
-                        summary: sentence(&news),
-                        evidence: Vec::new(),
-                        opened: news.at,
-                        last: news.at,
-                        closed: None,
-                        findings: 1,
-                        player: Some(news.player),
-                    },
-                );
+                    kind: key.0,
+                    severity: Severity::Info,
+                    source: news.source.clone(),
+                    about: key.1,
+                    client: None,
+                    country: Some(news.country.clone()),
+                    strikes: 0,
+                    summary: sentence(&news),
+                    evidence: Vec::new(),
+                    opened: news.at,
+                    last: news.at,
+                    closed: None,
+                    findings: 1,
+                    player: Some(news.player),
+                });
                 Some(Changed { id, change: Change::Opened, is_worse: false })
             }
             None => None,
@@ -249,6 +244,10 @@ impl Incidents {
         self.live.insert(key, Live { id: self.last_id, seen: now, client });
         self.unsaved.insert(self.last_id);
         self.last_id
+    }
+
+    fn keep(&mut self, incident: Incident) {
+        self.kept.insert(incident.id, Box::new(incident));
     }
 
     /// Forgets the oldest that is over, else the oldest.
@@ -312,7 +311,7 @@ impl Incidents {
                 None => push_json_line(&mut fresh, &json!({ "gone": id })),
             }
         }
-        self.log.write(fresh, || to_json_lines(kept.values().map(saved)))
+        self.log.write(fresh, || to_json_lines(kept.values().map(|incident| saved(incident))))
     }
 
     /// After a commit that failed.
