@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, ErrorCode, OpenFlags, ffi};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, ffi};
 
 use super::Error;
 
@@ -24,8 +24,8 @@ const APPLICATION_ID: i64 = 0x4857_7374;
 const MIGRATIONS: &[&str] = &[
     "CREATE TABLE sections (name TEXT, seq INTEGER, checksum INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, seq))
      STRICT, WITHOUT ROWID",
-    "CREATE TABLE pieces (id INTEGER PRIMARY KEY, section TEXT NOT NULL, seq INTEGER NOT NULL, checksum INTEGER NOT NULL, bytes BLOB NOT NULL,
-         UNIQUE (section, seq)) STRICT;
+    "CREATE TABLE pieces (id INTEGER PRIMARY KEY, section TEXT NOT NULL, seq INTEGER NOT NULL, checksum INTEGER NOT NULL,
+         bytes BLOB NOT NULL, UNIQUE (section, seq)) STRICT;
      INSERT INTO pieces (section, seq, checksum, bytes) SELECT name, seq, checksum, bytes FROM sections ORDER BY name, seq;
      DROP TABLE sections",
 ];
@@ -100,8 +100,11 @@ fn connect(path: &Path, locking: &str) -> Result<(Connection, Sections), Refused
         return Err(Refused::Unusable(reason));
     }
     connection.execute_batch(SETTINGS).map_err(refused)?;
-    migrate(&mut connection).map_err(refused)?;
-    let sections = read(&connection).map_err(refused)?.map_err(Refused::Unusable)?;
+    // What turns out to be damaged is put aside as it was found: in its own version.
+    let transaction = connection.transaction().map_err(refused)?;
+    migrate(&transaction).map_err(refused)?;
+    let sections = read(&transaction).map_err(refused)?.map_err(Refused::Unusable)?;
+    transaction.commit().map_err(refused)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(refused)?;
     Ok((connection, sections))
 }
@@ -144,24 +147,23 @@ fn inspect(connection: &Connection) -> rusqlite::Result<Option<String>> {
     if usize::try_from(version).is_ok_and(|version| version > MIGRATIONS.len()) {
         return Ok(Some(format!("its version {version} is newer than {}", MIGRATIONS.len())));
     }
-    let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    // The quick check does not compare the index, which names and orders the pieces, with them.
+    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
     Ok((verdict != "ok").then_some(verdict))
 }
 
-/// Brings the database to the newest version in one transaction.
-fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
-    let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+/// Brings the database to the newest version.
+fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let version: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let done = usize::try_from(version).unwrap_or(0);
     if done == MIGRATIONS.len() {
         return Ok(());
     }
-    let transaction = connection.transaction()?;
     for migration in MIGRATIONS.iter().skip(done) {
         transaction.execute_batch(migration)?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))?;
-    transaction.commit()
+    transaction.pragma_update(None, "user_version", i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX))
 }
 
 /// Everything in the database, or the name of a section that is not what was written.
