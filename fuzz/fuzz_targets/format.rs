@@ -27,7 +27,7 @@ static FIELDS: LazyLock<nginx_json::Fields> = LazyLock::new(nginx_json::Fields::
 static PRIVACY: LazyLock<Arc<Privacy>> = LazyLock::new(|| Arc::new(Privacy::new(SenderMode::Hash, ClientMode::Full, b"salt", 160)));
 
 fn format(number: u8) -> Box<dyn Format> {
-    let options = formats::Options { privacy: PRIVACY.clone(), zone: TimeZone::UTC, reference: Timestamp::from_secs(1_795_255_200), nginx_json: &FIELDS, custom: &CUSTOM };
+    let options = formats::Options { privacy: PRIVACY.clone(), zone: &|| TimeZone::UTC, reference: Timestamp::from_secs(1_795_255_200), nginx_json: &FIELDS, custom: &CUSTOM };
     let names: Vec<&str> = formats::NAMES.into_iter().chain(["custom.web", "custom.bot"]).collect();
     formats::by_name(names[usize::from(number) % names.len()], &options).unwrap()
 }

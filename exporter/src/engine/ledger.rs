@@ -155,6 +155,20 @@ struct Samples {
     last: u32,
 }
 
+impl Samples {
+    fn make_shown(&mut self, privacy: &Privacy) {
+        for place in 0..self.kept.len() {
+            let (before, rest) = self.kept.split_at_mut(place);
+            let Some(sample) = rest.first_mut() else { return };
+            [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
+            // What was kept once is again.
+            if let Some(other) = before.iter().find(|other| other.user_agent == sample.user_agent) {
+                sample.user_agent = other.user_agent.clone();
+            }
+        }
+    }
+}
+
 impl Weigh for Samples {
     fn weight(&self, now: u32) -> u64 {
         u64::from(self.count) << 20 >> (now.saturating_sub(self.last) / DAY).min(40)
@@ -273,7 +287,7 @@ impl Ledger {
             let Some((place, _)) = repeated.or_else(lesser) else { return };
             samples.kept.remove(place);
         }
-        // A client hardly ever changes its method, nor its agent: they are kept once.
+        // A client hardly ever changes its method, nor its agent.
         let kept = &mut samples.kept;
         let method = kept.iter().find_map(|sample| sample.method.same(request.method));
         let user_agent = kept.iter().find_map(|sample| sample.user_agent.same(request.user_agent));
@@ -341,11 +355,7 @@ impl Ledger {
         let known = self.recent.len() - std::mem::take(&mut self.unsaved);
         let fresh = to_json_lines(self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
         let recent = &self.recent;
-        self.samples.each_changed(|samples| {
-            for sample in &mut samples.kept {
-                [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
-            }
-        });
+        self.samples.each_changed(|samples| samples.make_shown(privacy));
         self.tops.each_changed(|top| top.text.make_shown(privacy));
         let write = self.log.write(fresh, || to_json_lines(recent.iter().map(|raw| raw.shown(privacy))));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
