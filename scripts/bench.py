@@ -96,9 +96,13 @@ def check_page(kind, page, truth):
 
 def rivals(kind, path):
     """Other tools that can read a kind of log: name and command."""
-    python = [sys.executable, str(ROOT / "scripts/python_readers.py"), kind, str(path)]
-    if kind != "combined":
-        return {"Python": python}
+    def python(reader):
+        return [sys.executable, str(ROOT / "scripts/python_readers.py"), reader, str(path)]
+
+    if kind == "json":
+        return {"Python, counters": python("json"), "Python, a page of attacks": python("dashboard")}
+    if kind == "bot":
+        return {"Python": python("bot")}
     found = {}
     if shutil.which("rg"):
         found["ripgrep, counting matches (`rg -c -j1`)"] = ["rg", "-c", "-j1", COMBINED, str(path)]
