@@ -95,7 +95,7 @@ bench: build
 	cargo build --release --locked --example generate_logs
 	scripts/bench.py $(ARGS)
 
-## make profile    take anew the profile that release builds are optimised by (some ten minutes; docs/decisions/0023-profile-guided.md)
+## make profile    take anew what release builds are optimised by (a quarter of an hour; docs/decisions/0023-profile-guided.md, 0026)
 profile: tools-build
 	scripts/take_profile.py
 
