@@ -32,7 +32,7 @@ macro_rules! separator {
 /// Matched against decoded lower-case values.
 pub(super) const SIGNATURES: &[Signature] = &[
     Signature {
-        rule: rule!(RceAttempt, "shell command after a separator", "Tried to run a command on the server"),
+        rule: rule!(RceAttempt, "shell command behind ; | & or $(", "Tried to run a command on the server"),
         patterns: &[
             concat!(separator!(), rare!(), r#"(?:[\s;|&`)"'<>#-]|\$|$)"#),
             concat!(separator!(), common!(), argument!()),

@@ -20,11 +20,8 @@ pub(in crate::classify) use words::ODD_IN_HEADERS;
 pub(super) use words::telling_words_of_targets;
 use words::{RETURNS, TELLING_WORDS};
 
-static COMMAND: Rule = rule!(
-    RceAttempt,
-    "command in a parameter for commands",
-    "Tried to run a command through a parameter that a web shell or a hole would run"
-);
+static COMMAND: Rule =
+    rule!(RceAttempt, "command under a telling name", "Tried to run a command through a parameter that a web shell or a hole would run");
 static REMOTE_FILE: Rule =
     rule!(FileInclusion, "program from elsewhere", "Tried to make the server load and run a program from another machine");
 static SOFT_HYPHEN: Rule = rule!(RceAttempt, "PHP-CGI argument", "Tried to run PHP code through the arguments of PHP-CGI (CVE-2024-4577)");

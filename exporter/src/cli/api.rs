@@ -55,7 +55,12 @@ fn ask(config: &Config, method: Method, path: &str) -> Result<Value, Failure> {
     let token = config.server.bearer_token.as_ref().map(|token| token.expose());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start the runtime")?;
     let path = format!("/api/v1/{path}");
-    let reply = runtime.block_on(client::ask(method, address, scheme, &path, token, TIMEOUT))?;
+    let reply = runtime.block_on(client::ask(method, address, scheme, &path, token, TIMEOUT)).map_err(|error| match error {
+        client::Error::Connect { address, source } => {
+            anyhow!("connect to {address}, where server.listen says the exporter serves: {source}")
+        }
+        other => other.into(),
+    })?;
     let value: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
     if reply.status != 200 {
         let why = value["error"].as_str().unwrap_or("no reason given").to_owned();
@@ -104,7 +109,7 @@ fn explained(view: &Value) -> String {
         let what = format!("{} {} {} {}", text(sample, "at"), text(sample, "method"), text(sample, "path"), sample["status"]);
         format!("{what}: {} ({})", text(sample, "meaning"), text(sample, "class"))
     };
-    section(&mut out, "What it did, newest first:", list("samples").iter().map(sample).collect());
+    section(&mut out, "What it did, the first of each kind:", list("samples").iter().map(sample).collect());
     let finding = |finding: &Value| {
         let facts = finding["evidence"].as_array().into_iter().flatten().filter_map(Value::as_str);
         let facts: String = facts.map(|fact| format!("\n    {fact}")).collect();
@@ -134,7 +139,7 @@ mod tests {
         let expected = "203.0.113.7 (SG): score 61.5, 9 requests, 7 attacks, 0 strikes\n\
                         First seen 2026-04-04T00:00:00Z, last seen 2026-04-04T01:00:00Z.\n\
                         The score's terms:\n  rce_attempt: 2 times\n\
-                        What it did, newest first:\n  T GET /x 404: Runs a command (rce_attempt)\n\
+                        What it did, the first of each kind:\n  T GET /x 404: Runs a command (rce_attempt)\n\
                         Findings:\n  T suspicion: S.\n    names tried: root ×12\n    a fact\n";
         assert_eq!(explained(&view), expected);
         let banned = json!({ "client": "203.0.113.7", "crowdsec": { "origin": "cscli", "scenario": "a/b", "until": "T" } });

@@ -1,6 +1,7 @@
 //! `replay`: whole logs through the same engine, with the time in the log, no network and no state.
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -122,11 +123,11 @@ const MAX_FINDINGS: usize = 20;
 #[derive(Default)]
 struct Found {
     first: Vec<Finding>,
-    count: usize,
+    by_detector: BTreeMap<String, u64>,
 }
 
 fn keep(findings: &mut Found, finding: &Finding, output: Output, out: &mut impl Write) -> anyhow::Result<()> {
-    findings.count += 1;
+    *findings.by_detector.entry(finding.detector.clone()).or_default() += 1;
     if output == Output::Json {
         serde_json::to_writer(&mut *out, finding)?;
         out.write_all(b"\n")?;
@@ -175,16 +176,15 @@ fn summary(engine: &mut Engine, findings: &Found) -> String {
         }
     }
     text.push_str(&top_clients(engine, now));
-    if findings.count == 0 {
-        text.push_str(&row("findings", "none".to_owned()));
-    }
+    let by_detector: Vec<(&str, u64)> = findings.by_detector.iter().map(|(name, count)| (name.as_str(), *count)).collect();
+    text.push_str(&row("findings", counts(&by_detector)));
     for finding in &findings.first {
         let at = finding.at.to_rfc3339().unwrap_or_default();
         text.push_str(&row("finding", format!("{} {at} {}", finding.severity.as_str(), finding.summary)));
     }
-    if findings.count > findings.first.len() {
-        let more = findings.count - findings.first.len();
-        text.push_str(&row("findings", format!("{more} more; --output json gives all")));
+    let more = findings.by_detector.values().sum::<u64>() - findings.first.len() as u64;
+    if more > 0 {
+        text.push_str(&row("finding", format!("{more} more; --output json gives all")));
     }
     text
 }

@@ -172,7 +172,8 @@ pub fn explained(term: &Term) -> String {
     let Term { kind, times, distinct, points, cap } = term;
     let tenths = (points * 10.0).round() as u32;
     let (points, tenth) = (tenths / 10, tenths % 10);
-    format!("{}: {times} times, {distinct} different, {points}.{tenth} of at most {} points", kind.as_str(), *cap as u32)
+    let often = if *times == 1 { "once".to_owned() } else { format!("{times} times, {distinct} different") };
+    format!("{}: {often}, {points}.{tenth} of at most {} points", kind.as_str(), *cap as u32)
 }
 
 #[cfg(test)]
@@ -266,10 +267,7 @@ mod tests {
         let terms = case.suspicion.terms(suspect, Timestamp::from_secs(AT + 43_200));
         assert_eq!(
             terms.iter().map(explained).collect::<Vec<_>>(),
-            [
-                "path_traversal: 1 times, 1 different, 12.5 of at most 80 points",
-                "suspicious: 1 times, 1 different, 0.5 of at most 5 points"
-            ]
+            ["path_traversal: once, 12.5 of at most 80 points", "suspicious: once, 0.5 of at most 5 points"]
         );
     }
 }

@@ -1,5 +1,7 @@
 //! Questions of the API about attackers, and their answers as JSON: bounded, paged, and with clients shown as configured.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -194,9 +196,9 @@ impl Engine {
             Query::Findings(window) => window.page("findings", detection.findings.recent(), |finding| finding),
             Query::Incidents(window, filter) => {
                 let incidents = detection.notices.incidents().iter();
-                window.page("incidents", incidents.filter(|incident| filter.lets_pass(incident)), |incident| incident)
+                window.page("incidents", incidents.filter(|incident| filter.lets_pass(incident)), |incident| up_to_now(detection, incident))
             }
-            Query::Incident(id) => json!(detection.notices.incidents().get(*id)?),
+            Query::Incident(id) => json!(up_to_now(detection, detection.notices.incidents().get(*id)?)),
             Query::Feed(window, filter) => {
                 let feeds = &self.shared.feeds;
                 let holds = filter.holds.as_deref().unwrap_or_default().to_lowercase();
@@ -388,4 +390,15 @@ fn country(detection: &Detection, client: Client) -> String {
 
 fn time(secs: u32) -> Option<String> {
     Timestamp::from_secs(i64::from(secs)).to_rfc3339()
+}
+
+/// An incident with the last thing that its client did: not all of that is a finding, and incidents hear of it only once they have been
+/// quiet.
+fn up_to_now<'i>(detection: &Detection, incident: &'i Incident) -> Cow<'i, Incident> {
+    let client = detection.notices.incidents().deeds_of(incident).filter(|_| incident.closed.is_none());
+    let suspect = client.and_then(|client| detection.suspects.get(client));
+    match suspect.map(|suspect| Timestamp::from_secs(i64::from(suspect.last))) {
+        Some(last) if last > incident.last => Cow::Owned(Incident { last, ..incident.clone() }),
+        _ => Cow::Borrowed(incident),
+    }
 }

@@ -323,6 +323,32 @@ fn a_new_incident_that_somebody_is_to_be_told_of_is_saved_at_the_next_tick() {
     assert_eq!(engine_tick(&mut engine, &mut saved, 1), 1);
 }
 
+#[test]
+fn an_incident_lasts_until_the_last_thing_that_its_client_did() {
+    let mut engine = engine(BTreeMap::new());
+    let last = |engine: &mut Engine| {
+        let window = Window { offset: 0, limit: None };
+        let incidents = engine.query(NOW, &Query::Incidents(window, IncidentFilter::default())).unwrap();
+        let lasts = incidents["incidents"].as_array().unwrap().iter().map(|incident| {
+            assert_eq!(engine.query(NOW, &Query::Incident(incident["id"].as_u64().unwrap())).as_ref(), Some(incident));
+            let client = incident["client"].as_str().unwrap().to_owned();
+            let seen = engine.query(NOW, &Query::Client(client.clone())).unwrap()["last_seen"].clone();
+            (client, (incident["last"].clone(), seen, incident["findings"].clone()))
+        });
+        lasts.collect::<BTreeMap<_, _>>()
+    };
+    engine.step(NOW, Input::Lines(batch(0, 1_400)));
+    let before = last(&mut engine);
+    engine.step(NOW, Input::Lines(batch(1_400, 1_600)));
+    let after = last(&mut engine);
+    assert!(before.len() == after.len() && !before.is_empty(), "{before:?} {after:?}");
+    assert!(before.values().chain(after.values()).all(|(last, seen, _)| last == seen), "{before:?} {after:?}");
+    assert!(
+        before.iter().all(|(client, (last, _, findings))| after[client].0 != *last && after[client].2 == *findings),
+        "{before:?} {after:?}"
+    );
+}
+
 fn engine_tick(engine: &mut Engine, saved: &mut Saved, secs: u64) -> usize {
     let actions = engine.step(NOW.plus(Duration::from_secs(secs)), Input::Tick);
     let count = commits(&actions);

@@ -297,13 +297,15 @@ impl Incidents {
         self.kept.get(&id).is_some_and(|incident| self.live.get(&key(incident)).is_some_and(|live| live.id == id))
     }
 
+    /// Whose deeds an incident is about, if it may still go on.
+    pub fn deeds_of(&self, incident: &Incident) -> Option<Client> {
+        deeds_of(&self.live, incident)
+    }
+
     /// What changed since the last call.
     pub fn save(&mut self) -> Option<Write> {
         let (kept, live) = (&self.kept, &self.live);
-        let saved = |incident| {
-            let live = live.get(&key(incident)).filter(|live| live.id == incident.id);
-            Saved { incident, deeds_of: live.and_then(|live| live.client) }
-        };
+        let saved = |incident| Saved { incident, deeds_of: deeds_of(live, incident) };
         let mut fresh = Vec::new();
         for id in std::mem::take(&mut self.unsaved) {
             match kept.get(&id) {
@@ -318,6 +320,10 @@ impl Incidents {
     pub fn save_all_again(&mut self) {
         self.log.rewrite();
     }
+}
+
+fn deeds_of(live: &HashMap<(String, String), Live>, incident: &Incident) -> Option<Client> {
+    live.get(&key(incident)).filter(|live| live.id == incident.id).and_then(|live| live.client)
 }
 
 fn key(incident: &Incident) -> (String, String) {
