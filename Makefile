@@ -9,7 +9,7 @@ SHELL := /bin/bash
 # Arguments for `hostwarden`, for example: make run ARGS="--config my.toml"   make demo ARGS="--rate 50"
 ARGS ?=
 
-HOSTWARDEN := target/release/hostwarden
+HOSTWARDEN := $(or $(CARGO_TARGET_DIR),target)/release/hostwarden
 DENY := target/tools/bin/cargo-deny
 
 # Who is not root and configured nothing cannot write to /var/lib/hostwarden: the state then stays here. Setting the variable, or naming

@@ -101,6 +101,11 @@ def demo(program, environment):
             process.wait()
 
 
+def running(**more):
+    """The environment that the program runs in: nothing of this machine configures it."""
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("HOSTWARDEN_")}, **more}
+
+
 def functions(callgrind):
     """The program's own functions that ran, as their symbols, those that took most first: from a file that callgrind wrote."""
     names, costs, own, calls = {}, {}, False, False
@@ -137,8 +142,7 @@ def order(logs, folder):
         command = [*callgrind, f"--callgrind-out-file={folder}/{number}.callgrind", *replay(kind, short, ORDERED)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         seen += functions(folder / f"{number}.callgrind")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOSTWARDEN_")}
-    demo([*callgrind, f"--callgrind-out-file={folder}/demo.callgrind", ORDERED], environment)
+    demo([*callgrind, f"--callgrind-out-file={folder}/demo.callgrind", ORDERED], running())
     ordered = list(dict.fromkeys(seen + functions(folder / "demo.callgrind")))
     if not ordered:
         sys.exit("FAILED: valgrind saw no function of the program")
@@ -163,8 +167,7 @@ def main():
         folder = Path(folder)
 
         def counting(what):
-            running = {name: value for name, value in os.environ.items() if not name.startswith("HOSTWARDEN_")}
-            return {**running, "LLVM_PROFILE_FILE": f"{folder}/{what}.profraw"}
+            return running(LLVM_PROFILE_FILE=f"{folder}/{what}.profraw")
 
         inputs, logs = [], []
         for number, (kind, lines, distinct) in enumerate(LOGS):
