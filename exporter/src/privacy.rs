@@ -23,6 +23,7 @@ mod secrets;
 pub use seal::Seal;
 
 use agents::scrubbed_agent;
+pub(crate) use scrub::is_printable;
 use scrub::{cut_to, scrubbed, scrubbed_request};
 
 /// How senders are shown, everywhere.
@@ -217,7 +218,7 @@ impl Privacy {
     /// Facts of our own words that may hold texts from a log: in mode `agg` the numbers in them are still worth telling.
     pub fn scrub_facts(&self, text: &str, max_chars: usize) -> String {
         let shown = if self.senders == SenderMode::Full { text.to_owned() } else { scrubbed(text, self.clients) };
-        if shown.len() <= max_chars && shown.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        if shown.len() <= max_chars && is_printable(&shown) {
             return shown;
         }
         shown.chars().take(max_chars).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
