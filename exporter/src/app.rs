@@ -241,7 +241,7 @@ impl Desk {
         saving.append(fresh);
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let begun = clock::stopwatch();
-            let result = store.commit(&writes);
+            let result = store.commit(writes);
             if let Err(error) = &result {
                 error!(%error, "The state could not be saved; reading goes on.");
             }

@@ -15,7 +15,7 @@ use crate::metrics::own::{Own, Table};
 use crate::metrics::{Page, names};
 use crate::privacy::{Privacy, Seal};
 use crate::sample::Sample;
-use crate::snapshot::{Section, Unchanged, Write, json};
+use crate::snapshot::{Pieces, Section, Unchanged, Write, json};
 use crate::subject::TrustedProxies;
 
 mod decisions;
@@ -23,6 +23,7 @@ mod detection;
 mod feeds;
 mod findings;
 mod ledger;
+mod logged;
 mod machine;
 mod messages;
 mod notices;
@@ -227,7 +228,8 @@ impl Engine {
                 }
             }
         }
-        actions.extend(self.shared.feeds.next_push(now).map(Action::Push));
+        let Shared { feeds, privacy, .. } = &mut self.shared;
+        actions.extend(feeds.next_push(now, privacy).map(Action::Push));
         actions
     }
 
@@ -258,6 +260,10 @@ impl Engine {
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
+        if self.last_commit == Timestamp::default() {
+            // What was taken up at the start is saved: all that has been read since is saved when it is all, or after the usual rest.
+            self.last_commit = now;
+        }
         let has_rested = |rest| now.has_passed(rest, self.last_commit);
         let has_findings = findings.are_unsaved() && has_rested(FINDINGS_REST);
         let is_wanted = has_findings || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
@@ -322,7 +328,7 @@ impl Engine {
         let Shared { own, detection, privacy, feeds, .. } = &mut self.shared;
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(privacy, &mut self.unchanged)));
         writes.extend(detection.save(privacy));
-        writes.extend(feeds.save());
+        writes.extend(feeds.save(privacy));
         writes.extend(self.probes.save());
         let mut counters = own.save();
         detection.save_counters(&mut counters);
@@ -385,10 +391,11 @@ impl Engine {
 
 /// The write, with its contents sealed if they name clients.
 fn sealed(seal: &Seal, write: Write) -> Option<Write> {
+    let closed = |section: &str, pieces: Pieces| pieces.into_iter().map(|piece| seal.close(section, &piece)).collect::<Option<Pieces>>();
     Some(match write {
         Write::Put { ref section, .. } | Write::Append { ref section, .. } if !section.starts_with(detection::SEALED) => write,
-        Write::Put { section, bytes } => Write::Put { bytes: seal.close(&section, &bytes)?, section },
-        Write::Append { section, bytes } => Write::Append { bytes: seal.close(&section, &bytes)?, section },
+        Write::Put { section, pieces } => Write::Put { pieces: closed(&section, pieces)?, section },
+        Write::Append { section, pieces } => Write::Append { pieces: closed(&section, pieces)?, section },
         Write::Delete { section } => Write::Delete { section },
     })
 }

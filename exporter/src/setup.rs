@@ -243,7 +243,7 @@ fn pairing_key(config: &Config, saved: &BTreeMap<String, Section>) -> anyhow::Re
         return Ok((key.clone(), Vec::new()));
     }
     let key = random_key()?.to_vec();
-    Ok((key.clone(), vec![Write::Put { section: PAIRING_KEY_SECTION.to_owned(), bytes: key }]))
+    Ok((key.clone(), vec![Write::Put { section: PAIRING_KEY_SECTION.to_owned(), pieces: vec![key] }]))
 }
 
 /// Knows where addresses are, as configured. Opens the files that the configuration names.

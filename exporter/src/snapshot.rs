@@ -14,14 +14,14 @@ pub enum Write {
         /// Its name.
         section: String,
         /// Its contents.
-        bytes: Vec<u8>,
+        pieces: Pieces,
     },
     /// This comes behind what the section has.
     Append {
         /// Its name.
         section: String,
         /// What is added.
-        bytes: Vec<u8>,
+        pieces: Pieces,
     },
     /// The section is gone.
     Delete {
@@ -30,7 +30,11 @@ pub enum Write {
     },
 }
 
-/// A saved section: what was put, then what was appended, in order.
+/// Bytes in pieces of a bounded size, one behind the other; never none. In one piece a large table would be copied whole, in memory and
+/// by the database, wherever it passes.
+pub type Pieces = Vec<Vec<u8>>;
+
+/// A saved section: the pieces of what was put, then those of what was appended, in order.
 pub type Section = Vec<Vec<u8>>;
 
 /// Remembers what small sections looked like when they were last saved, so that only what changed is written.
@@ -48,7 +52,7 @@ impl Unchanged {
             return None;
         }
         self.hashes.insert(section.clone(), hash);
-        Some(Write::Put { section, bytes })
+        Some(Write::Put { section, pieces: vec![bytes] })
     }
 
     /// After a commit that failed: everything must be written again.
@@ -73,24 +77,31 @@ impl ChangeLog {
     /// For a table that is loaded from `saved` or still empty.
     pub fn new(section: String, saved: Option<&Section>) -> Self {
         let bytes = |parts: &[Vec<u8>]| parts.iter().map(Vec::len).sum();
-        let (whole_bytes, appended_bytes) =
-            saved.and_then(|parts| parts.split_first()).map_or((0, 0), |(whole, appended)| (whole.len(), bytes(appended)));
+        let (whole_bytes, appended_bytes) = saved.map_or((0, 0), |saved| {
+            // What earlier versions put was one piece, and has no mark.
+            let last = saved.iter().position(|piece| piece.ends_with(END_OF_WHOLE)).unwrap_or(0);
+            let (whole, appended) = saved.split_at(saved.len().min(last + 1));
+            (bytes(whole), bytes(appended))
+        });
         Self { section, whole_bytes, appended_bytes, rewrite: saved.is_none() }
     }
 
-    /// The write that saves `changes` (lines, empty if nothing changed) or, when it is time, the `whole` table.
-    pub fn write(&mut self, changes: Vec<u8>, whole: impl FnOnce() -> Vec<u8>) -> Option<Write> {
-        if changes.is_empty() && !self.rewrite {
+    /// The write that saves the `changes` (none if nothing changed) or, when it is time, the `whole` table.
+    pub fn write(&mut self, changes: impl FnOnce() -> Lines, whole: impl FnOnce() -> Lines) -> Option<Write> {
+        let section = self.section.clone();
+        let changes = if self.rewrite { Lines::default() } else { changes() };
+        if changes.bytes == 0 && !self.rewrite {
             return None;
         }
-        let section = self.section.clone();
-        if self.rewrite || self.appended_bytes + changes.len() > self.whole_bytes.max(SMALLEST_REWRITE_BYTES) {
-            let bytes = whole();
-            (self.whole_bytes, self.appended_bytes, self.rewrite) = (bytes.len(), 0, false);
-            return Some(Write::Put { section, bytes });
+        if self.rewrite || self.appended_bytes + changes.bytes > self.whole_bytes.max(SMALLEST_REWRITE_BYTES) {
+            drop(changes);
+            let mut whole = whole();
+            whole.end();
+            (self.whole_bytes, self.appended_bytes, self.rewrite) = (whole.bytes, 0, false);
+            return Some(Write::Put { section, pieces: whole.pieces });
         }
-        self.appended_bytes += changes.len();
-        Some(Write::Append { section, bytes: changes })
+        self.appended_bytes += changes.bytes;
+        Some(Write::Append { section, pieces: changes.pieces })
     }
 
     /// After a commit that failed: the changes are gone, so the whole must be written.
@@ -99,20 +110,66 @@ impl ChangeLog {
     }
 }
 
-/// Adds a value as a line of JSON, for [`json_lines`]. One that is no JSON (a number that is none) is left out.
-pub fn push_json_line(lines: &mut Vec<u8>, value: &impl Serialize) {
-    let before = lines.len();
-    match serde_json::to_writer(&mut *lines, value) {
-        Ok(()) => lines.push(b'\n'),
-        Err(_) => lines.truncate(before),
+/// What the last piece of a whole table ends with: an empty line, which says nothing to who reads it.
+const END_OF_WHOLE: &[u8] = b"\n\n";
+/// A piece that has so many bytes gets no further line.
+const PIECE_BYTES: usize = 64 << 10;
+/// Room in a piece for the line that fills it.
+const ROOM_FOR_LAST: usize = 16 << 10;
+
+/// Values as lines of JSON, for [`json_lines`].
+#[derive(Debug, Default)]
+pub struct Lines {
+    pieces: Pieces,
+    bytes: usize,
+}
+
+impl Lines {
+    /// Adds a value. One that is no JSON (a number that is none) is left out.
+    pub fn push(&mut self, value: &impl Serialize) {
+        let piece = self.room();
+        let before = piece.len();
+        match serde_json::to_writer(&mut *piece, value) {
+            Ok(()) => piece.push(b'\n'),
+            Err(_) => piece.truncate(before),
+        }
+        self.bytes += piece.len() - before;
+    }
+
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Marks the end of a whole table; an empty one is one empty piece.
+    fn end(&mut self) {
+        match self.pieces.last_mut() {
+            Some(piece) => {
+                piece.push(b'\n');
+                self.bytes += 1;
+            }
+            None => self.pieces.push(Vec::new()),
+        }
+    }
+
+    /// The piece that the next line goes to.
+    fn room(&mut self) -> &mut Vec<u8> {
+        match self.pieces.last().map(Vec::len) {
+            None => self.pieces.push(Vec::new()),
+            Some(PIECE_BYTES..) => self.pieces.push(Vec::with_capacity(PIECE_BYTES + ROOM_FOR_LAST)),
+            Some(_) => {}
+        }
+        let last = self.pieces.len() - 1;
+        &mut self.pieces[last]
     }
 }
 
-/// Values as lines of JSON, for [`json_lines`].
-pub fn to_json_lines<T: Serialize>(values: impl IntoIterator<Item = T>) -> Vec<u8> {
-    let mut lines = Vec::new();
-    values.into_iter().for_each(|value| push_json_line(&mut lines, &value));
-    lines
+impl<T: Serialize> FromIterator<T> for Lines {
+    fn from_iter<I: IntoIterator<Item = T>>(values: I) -> Self {
+        let mut lines = Self::default();
+        values.into_iter().for_each(|value| lines.push(&value));
+        lines
+    }
 }
 
 /// The JSON values of a section's lines; a damaged line is left out.
@@ -140,16 +197,40 @@ mod tests {
         assert!(unchanged.put("a".into(), b"2".to_vec()).is_some());
     }
 
+    fn lines(count: usize) -> Lines {
+        (0..count).map(|_| "x".repeat(1021)).collect()
+    }
+
     #[test]
     fn appends_give_way_to_the_whole_when_they_outweigh_it() {
         let mut log = ChangeLog::new("t".into(), None);
-        assert!(matches!(log.write(Vec::new(), || b"whole".to_vec()), Some(Write::Put { .. })), "a new table is written whole");
-        assert!(log.write(Vec::new(), || unreachable!()).is_none());
-        let change = vec![b'x'; 30 << 10];
-        assert!(matches!(log.write(change.clone(), || unreachable!()), Some(Write::Append { .. })));
-        assert!(matches!(log.write(change.clone(), || unreachable!()), Some(Write::Append { .. })));
-        assert!(matches!(log.write(change.clone(), || b"whole".to_vec()), Some(Write::Put { .. })));
+        assert!(matches!(log.write(|| unreachable!(), || lines(1)), Some(Write::Put { .. })), "a new table is written whole");
+        assert!(log.write(Lines::default, || unreachable!()).is_none());
+        assert!(matches!(log.write(|| lines(30), || unreachable!()), Some(Write::Append { .. })));
+        assert!(matches!(log.write(|| lines(30), || unreachable!()), Some(Write::Append { .. })));
+        assert!(matches!(log.write(|| lines(30), || lines(1)), Some(Write::Put { .. })));
         log.rewrite();
-        assert!(matches!(log.write(Vec::new(), || b"whole".to_vec()), Some(Write::Put { .. })), "after a failed commit");
+        assert!(matches!(log.write(|| unreachable!(), || lines(1)), Some(Write::Put { .. })), "after a failed commit");
+    }
+
+    #[test]
+    fn a_large_table_comes_in_pieces_and_is_told_from_what_was_appended() {
+        let mut log = ChangeLog::new("t".into(), None);
+        let Some(Write::Put { pieces: mut saved, .. }) = log.write(|| unreachable!(), || lines(1_000)) else { panic!() };
+        assert!(saved.len() > 10 && saved.iter().all(|piece| piece.len() < PIECE_BYTES + 2 * 1024), "{}", saved.len());
+        let Some(Write::Append { pieces, .. }) = log.write(|| lines(900), || unreachable!()) else { panic!() };
+        saved.extend(pieces);
+        assert_eq!(json_lines(&saved).count(), 1_900);
+        let again = ChangeLog::new("t".into(), Some(&saved));
+        assert_eq!((again.whole_bytes, again.appended_bytes), (log.whole_bytes, log.appended_bytes));
+        // A mark fits into a full piece.
+        let Some(Write::Put { pieces, .. }) = ChangeLog::new("t".into(), None).write(|| unreachable!(), || lines(64)) else { panic!() };
+        assert_eq!((pieces.len(), pieces[0].len()), (1, PIECE_BYTES + 1));
+        // An empty table is one piece; so is one of an earlier version, which has no mark.
+        let Some(Write::Put { pieces, .. }) = ChangeLog::new("t".into(), None).write(|| unreachable!(), Lines::default) else { panic!() };
+        assert_eq!(pieces, [b""]);
+        let old = vec![b"1\n2\n".to_vec(), b"3\n".to_vec()];
+        let old = ChangeLog::new("t".into(), Some(&old));
+        assert_eq!((old.whole_bytes, old.appended_bytes), (4, 2));
     }
 }

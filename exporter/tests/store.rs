@@ -30,11 +30,11 @@ fn open(dir: &Path) -> Opened {
 }
 
 fn put(section: &str, bytes: impl Into<Vec<u8>>) -> Write {
-    Write::Put { section: section.to_owned(), bytes: bytes.into() }
+    Write::Put { section: section.to_owned(), pieces: vec![bytes.into()] }
 }
 
 fn append(section: &str, bytes: impl Into<Vec<u8>>) -> Write {
-    Write::Append { section: section.to_owned(), bytes: bytes.into() }
+    Write::Append { section: section.to_owned(), pieces: vec![bytes.into()] }
 }
 
 fn delete(section: &str) -> Write {
@@ -61,10 +61,10 @@ impl Dice {
 fn apply(model: &mut Sections, writes: &[Write]) {
     for write in writes {
         match write.clone() {
-            Write::Put { section, bytes } => {
-                model.insert(section, vec![bytes]);
+            Write::Put { section, pieces } => {
+                model.insert(section, pieces);
             }
-            Write::Append { section, bytes } => model.entry(section).or_default().push(bytes),
+            Write::Append { section, pieces } => model.entry(section).or_default().extend(pieces),
             Write::Delete { section } => {
                 model.remove(&section);
             }
@@ -89,14 +89,15 @@ fn reopening_gives_what_was_committed() {
             .map(|_| {
                 let section = ["clients", "counters", "é\0", ""][dice.below(4)];
                 let length = [0, 1, 300, 5_000, 40_000][dice.below(5)];
+                let pieces = (0..=dice.below(3)).map(|_| dice.bytes(length)).collect();
                 match dice.below(5) {
                     0 => delete(section),
-                    1 | 2 => put(section, dice.bytes(length)),
-                    _ => append(section, dice.bytes(length)),
+                    1 | 2 => Write::Put { section: section.to_owned(), pieces },
+                    _ => Write::Append { section: section.to_owned(), pieces },
                 }
             })
             .collect();
-        opened.store.commit(&writes).unwrap();
+        opened.store.commit(writes.clone()).unwrap();
         apply(&mut model, &writes);
         if round % 10 == 0 {
             drop(opened);
@@ -111,7 +112,7 @@ fn only_the_owner_can_read_it() {
     let dir = tempfile::tempdir().unwrap();
     let state = dir.path().join("deep/state");
     let mut opened = open(&state);
-    opened.store.commit(&[put("a", "b")]).unwrap();
+    opened.store.commit([put("a", "b")]).unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&state), 0o700);
     for name in files(&state) {
@@ -130,9 +131,9 @@ fn two_states(dir: &Path) -> (Store, Sections, Sections) {
     apply(&mut model, &first);
     let before = model.clone();
     apply(&mut model, &second);
-    open(dir).store.commit(&first).unwrap();
+    open(dir).store.commit(first.clone()).unwrap();
     let mut store = open(dir).store;
-    store.commit(&second).unwrap();
+    store.commit(second.clone()).unwrap();
     (store, before, model)
 }
 
@@ -220,7 +221,7 @@ fn commit_for_ever(dir: &Path) -> ! {
         let mut writes = vec![put("counters", vec![u8::try_from(number % 251).unwrap(); 10_000]), put("number", number.to_string())];
         // Now and then the table begins anew, so that it stays small.
         writes.push(if number % 50 == 0 { put("table", number.to_string()) } else { append("table", number.to_string()) });
-        store.commit(&writes).unwrap();
+        store.commit(writes.clone()).unwrap();
         std::io::stdout().write_all(format!("committed {number}\n").as_bytes()).unwrap();
     }
     unreachable!("the parent kills this process")
@@ -252,7 +253,7 @@ fn assert_set_aside(database: &[u8], what: &str) {
     assert_eq!(opened.set_aside.as_ref(), Some(&aside), "{what}");
     assert!(opened.sections.is_empty(), "{what}");
     assert!(std::fs::read(aside).unwrap() == database, "{what}: kept as it was");
-    opened.store.commit(&[put("a", "b")]).unwrap();
+    opened.store.commit([put("a", "b")]).unwrap();
     drop(opened);
     let opened = open(dir.path());
     assert_eq!((opened.set_aside, opened.sections.len()), (None, 1), "{what}: the new database is fine");
@@ -302,7 +303,7 @@ fn random_damage_is_found_or_does_no_harm() {
         } else {
             assert_eq!(opened.sections, sections, "round {round}: from {at} to {end}");
         }
-        opened.store.commit(&[put("a", "b")]).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        opened.store.commit([put("a", "b")]).unwrap_or_else(|error| panic!("round {round}: {error}"));
     }
     assert!(found > 200, "{found} of 400 found");
 }
@@ -313,8 +314,8 @@ fn damage_of_the_index_is_found() {
     let dir = tempfile::tempdir().unwrap();
     let names = ["clients", "counters", "incidents", "tops"];
     let mut store = open(dir.path()).store;
-    store.commit(&names.map(|name| put(name, name))).unwrap();
-    store.commit(&names.map(|name| append(name, "more"))).unwrap();
+    store.commit(names.map(|name| put(name, name))).unwrap();
+    store.commit(names.map(|name| append(name, "more"))).unwrap();
     drop(store);
     let good = std::fs::read(dir.path().join("state.db")).unwrap();
     let connection = rusqlite::Connection::open(dir.path().join("state.db")).unwrap();
@@ -372,7 +373,7 @@ fn newer_and_foreign_databases_are_put_aside() {
         ("ALTER TABLE pieces RENAME COLUMN bytes TO data", "with another column"),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path()).store.commit(&[put("a", "b")]).unwrap();
+        open(dir.path()).store.commit([put("a", "b")]).unwrap();
         rusqlite::Connection::open(dir.path().join("state.db")).unwrap().execute_batch(statement).unwrap();
         let changed = std::fs::read(dir.path().join("state.db")).unwrap();
         assert_set_aside(&changed, name);
@@ -405,7 +406,7 @@ fn a_database_of_the_first_version_is_taken_over() {
     drop(old);
     let mut opened = open(dir.path());
     assert!(opened.set_aside.is_none());
-    opened.store.commit(&[append("a", "z"), put("b", "c")]).unwrap();
+    opened.store.commit([append("a", "z"), put("b", "c")]).unwrap();
     drop(opened);
     let expected = [("a".to_owned(), vec![b"a".to_vec(), b"y".to_vec(), b"z".to_vec()]), ("b".to_owned(), vec![b"c".to_vec()])];
     assert_eq!(open(dir.path()).sections, expected.into());
@@ -439,12 +440,12 @@ fn a_second_process_is_refused() {
 fn a_backup_can_read_while_it_is_open() {
     let dir = tempfile::tempdir().unwrap();
     let mut opened = open(dir.path());
-    opened.store.commit(&[put("a", "b")]).unwrap();
+    opened.store.commit([put("a", "b")]).unwrap();
     let backup = dir.path().join("copy/state.db");
     std::fs::create_dir(backup.parent().unwrap()).unwrap();
     let reader = rusqlite::Connection::open(dir.path().join("state.db")).unwrap();
     reader.execute("VACUUM INTO ?1", [backup.to_str().unwrap()]).unwrap();
-    opened.store.commit(&[put("a", "c")]).unwrap();
+    opened.store.commit([put("a", "c")]).unwrap();
     assert_eq!(open(backup.parent().unwrap()).sections["a"], [b"b"]);
 }
 
@@ -466,7 +467,7 @@ fn an_hour_of_scrapes_writes_little() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = open(dir.path()).store;
     let mut dice = Dice(13);
-    store.commit(&[put("clients", dice.bytes(2_000_000))]).unwrap();
+    store.commit([put("clients", dice.bytes(2_000_000))]).unwrap();
     let written = || -> u64 {
         let io = std::fs::read_to_string("/proc/thread-self/io").unwrap();
         io.lines().find_map(|line| line.strip_prefix("wchar: ")).unwrap().parse().unwrap()
@@ -474,14 +475,14 @@ fn an_hour_of_scrapes_writes_little() {
     let start = written();
     for _ in 0..240 {
         let length = 9_000 + dice.below(500);
-        store.commit(&[put("counters", dice.bytes(length)), append("clients", dice.bytes(1_000))]).unwrap();
+        store.commit([put("counters", dice.bytes(length)), append("clients", dice.bytes(1_000))]).unwrap();
     }
     let mega = (written() - start) / 1_000_000;
     assert!((2..15).contains(&mega), "{mega} MB");
     let log = std::fs::metadata(dir.path().join("state.db-wal")).unwrap().len();
-    store.commit(&[put("clients", dice.bytes(8_000_000))]).unwrap();
-    store.commit(&[put("counters", "")]).unwrap();
-    store.commit(&[put("counters", "")]).unwrap();
+    store.commit([put("clients", dice.bytes(8_000_000))]).unwrap();
+    store.commit([put("counters", "")]).unwrap();
+    store.commit([put("counters", "")]).unwrap();
     let after = std::fs::metadata(dir.path().join("state.db-wal")).unwrap().len();
     assert!(log < 5 << 20 && after < 5 << 20, "the log is bounded: {log}, {after}");
 }
@@ -526,18 +527,18 @@ fn fill_the_disk(dir: &Path) {
     let mut writes = || [append("table", dice.bytes(9_000)), put("counters", dice.bytes(3_000))];
     let error = loop {
         let writes = writes();
-        match store.commit(&writes) {
+        match store.commit(writes.clone()) {
             Ok(()) => apply(&mut model, &writes),
             Err(error) => break error,
         }
     };
     assert!(matches!(error, Error::Full { .. }), "{error:?}");
     assert_eq!(error.to_string(), format!("write {}: no space left", dir.join("state.db").display()));
-    store.commit(&[put("huge", vec![1; 300_000])]).unwrap_err();
+    store.commit([put("huge", vec![1; 300_000])]).unwrap_err();
 
     std::fs::remove_file(&ballast).unwrap();
     let more = writes();
-    store.commit(&more).unwrap();
+    store.commit(more.clone()).unwrap();
     apply(&mut model, &more);
     drop(store);
     assert_eq!(open(dir).sections, model);
@@ -547,9 +548,9 @@ fn fill_the_disk(dir: &Path) {
     while filler.write_all(&[1; 512]).is_ok() {}
     let mut opened = open(dir);
     assert_eq!(opened.sections, model);
-    assert!(matches!(opened.store.commit(&writes()), Err(Error::Full { .. })));
+    assert!(matches!(opened.store.commit(writes()), Err(Error::Full { .. })));
     filler.set_len(0).unwrap();
-    opened.store.commit(&[put("table", "after")]).unwrap();
+    opened.store.commit([put("table", "after")]).unwrap();
     drop(opened);
     assert_eq!(open(dir).sections["table"], [b"after"]);
 }

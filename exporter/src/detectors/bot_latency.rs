@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::event::{BotMessage, Direction, SendersNow, Timestamp};
 use crate::privacy::SenderKey;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line};
+use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
 
 /// Messages of one sender that may wait at once; a sender who writes more has the rest left out, and counted as evicted.
 const MAX_WAITING: usize = 16;
@@ -131,27 +131,28 @@ impl BotLatency {
 
     /// What changed since the last call.
     pub fn save(&mut self) -> Option<Write> {
-        let mut changes = Vec::new();
+        let mut changes = Lines::default();
         let changed = std::mem::take(&mut self.changed);
         let removed = std::mem::take(&mut self.removed);
         // Removals first: who was removed and came back stands among the changed too.
-        removed.iter().for_each(|key| push_json_line(&mut changes, &json!([key])));
+        removed.iter().for_each(|key| changes.push(&json!([key])));
         for key in changed {
             if let Some(sender) = self.senders.peek_mut(&key) {
                 sender.changed = false;
-                push_json_line(&mut changes, &sender.save(key));
+                changes.push(&sender.save(key));
             }
         }
         if !changes.is_empty() {
-            push_json_line(&mut changes, &json!({ "evicted": self.evicted }));
+            changes.push(&json!({ "evicted": self.evicted }));
         }
         let (senders, evicted) = (&self.senders, self.evicted);
-        self.log.write(changes, || {
-            let mut whole = Vec::new();
-            senders.iter().rev().for_each(|(key, sender)| push_json_line(&mut whole, &sender.save(*key)));
-            push_json_line(&mut whole, &json!({ "evicted": evicted }));
-            whole
-        })
+        let whole = || {
+            let mut lines = Lines::default();
+            senders.iter().rev().for_each(|(key, sender)| lines.push(&sender.save(*key)));
+            lines.push(&json!({ "evicted": evicted }));
+            lines
+        };
+        self.log.write(|| changes, whole)
     }
 
     /// After a commit that failed.
@@ -257,8 +258,8 @@ mod tests {
         play(&mut latency, &[(1, "+999", Incoming); 20]);
         assert_eq!(latency.fill(), (100, 905), "one sender waits with sixteen messages at most");
         assert!(latency.removed.len() + latency.changed.len() <= 200, "changes between two saves are bounded too");
-        let Some(Write::Put { bytes, .. }) = latency.save() else { panic!("so many changes are saved whole") };
-        assert_eq!(self::latency(100, Some(&vec![bytes])).fill(), latency.fill());
+        let Some(Write::Put { pieces, .. }) = latency.save() else { panic!("so many changes are saved whole") };
+        assert_eq!(self::latency(100, Some(&pieces)).fill(), latency.fill());
     }
 
     #[test]
@@ -272,14 +273,14 @@ mod tests {
             play(&mut latency, &[(round, &sender, if seed & 4096 == 0 { Incoming } else { Outgoing })]);
             if seed & 7 == 0 {
                 match latency.save() {
-                    Some(Write::Put { bytes, .. }) => section = vec![bytes],
-                    Some(Write::Append { bytes, .. }) => section.push(bytes),
+                    Some(Write::Put { pieces, .. }) => section = pieces,
+                    Some(Write::Append { pieces, .. }) => section.extend(pieces),
                     other => assert!(other.is_none()),
                 }
             }
         }
         match latency.save() {
-            Some(Write::Append { bytes, .. }) => section.push(bytes),
+            Some(Write::Append { pieces, .. }) => section.extend(pieces),
             other => assert!(other.is_none()),
         }
         let again = self::latency(50, Some(&section));

@@ -314,7 +314,7 @@ mod tests {
         let sections: Vec<Section> = first
             .save()
             .map(|write| match write {
-                Write::Put { bytes, .. } | Write::Append { bytes, .. } => vec![bytes],
+                Write::Put { pieces, .. } | Write::Append { pieces, .. } => pieces,
                 Write::Delete { .. } => Section::new(),
             })
             .collect();

@@ -112,7 +112,8 @@ impl Integrity {
     /// The write that saves the baseline, if it changed.
     pub fn save(&mut self) -> Option<Write> {
         let is_changed = std::mem::take(&mut self.is_changed);
-        is_changed.then(|| Write::Put { section: self.section.clone(), bytes: serde_json::to_vec(&self.baseline).unwrap_or_default() })
+        is_changed
+            .then(|| Write::Put { section: self.section.clone(), pieces: vec![serde_json::to_vec(&self.baseline).unwrap_or_default()] })
     }
 
     /// After a commit that failed.
@@ -261,9 +262,9 @@ mod tests {
     #[test]
     fn the_baseline_outlives_a_restart() {
         let mut before = integrity(&[file("/etc/a", "old", 0o644)]);
-        let Some(Write::Put { bytes, .. }) = before.save() else { unreachable!() };
+        let Some(Write::Put { pieces, .. }) = before.save() else { unreachable!() };
         assert!(before.save().is_none(), "nothing changed since");
-        let mut after = Integrity::new("s", Some(&vec![bytes]));
+        let mut after = Integrity::new("s", Some(&pieces));
         let mut out = Vec::new();
         assert_eq!(after.observe(NOW, look(&[file("/etc/a", "new", 0o644)]), &mut out).unexplained, 1);
         let other_patterns = Files { patterns: vec!["/opt/*".to_owned()], ..look(&[file("/opt/b", "x", 0o644)]) };

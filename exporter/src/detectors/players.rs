@@ -154,8 +154,8 @@ mod tests {
             play(&mut players, n, Leave, &format!("p{n}"), 2);
         }
         assert!(players.fill().0 <= 100 && players.online(1) == 1 && players.online(2) == 0);
-        let Some(Write::Put { bytes, .. }) = players.save() else { panic!("a new table is written whole") };
-        let again = self::players(100, Some(&vec![bytes]));
+        let Some(Write::Put { pieces, .. }) = players.save() else { panic!("a new table is written whole") };
+        let again = self::players(100, Some(&pieces));
         assert_eq!((again.fill(), again.online(1)), (players.fill(), 1));
     }
 }

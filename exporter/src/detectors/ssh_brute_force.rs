@@ -460,8 +460,8 @@ mod tests {
             told.extend(play(&mut detector, (0..30).map(|n| (round * 100, format!("10.{round}.{n}.1"), SshOutcome::Failed, b"ES"))));
             for write in detector.save() {
                 match write {
-                    Write::Put { section, bytes } => drop(saved.insert(section, vec![bytes])),
-                    Write::Append { section, bytes } => saved.entry(section).or_default().push(bytes),
+                    Write::Put { section, pieces } => drop(saved.insert(section, pieces)),
+                    Write::Append { section, pieces } => saved.entry(section).or_default().extend(pieces),
                     Write::Delete { .. } => {}
                 }
             }

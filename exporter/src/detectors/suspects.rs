@@ -421,6 +421,7 @@ mod tests {
             let strong = u32::from(class.is_strong());
             assert_eq!((suspect.hours(seconds(at)), suspect.days(seconds(at))), ((strong, strong), (strong, strong)));
             let restarted: Suspect = serde_json::from_str(&serde_json::to_string(&suspect).unwrap()).unwrap();
+            assert_eq!(restarted, suspect);
             for mut suspect in [suspect, restarted] {
                 assert!(!suspect.note(at, deed(class, 7)).is_new, "{class:?}: the same again");
                 assert!(suspect.note(at, deed(class, 8)).is_new);
@@ -431,6 +432,15 @@ mod tests {
                 assert!(suspect.note(later, deed(class, 7)).is_new, "{class:?}: another day");
             }
         }
+    }
+
+    #[test]
+    fn who_was_saved_before_is_known_still() {
+        let before = "[1775253600,1775253601,2,2,2,[[10,1,1,9.5,[52489,0,0,0]],[3,1,1,25.0,[71,0,0,0]]],1775253601,0,[493126,[[0,2]]],\
+                      [20546,[[0,2]]],2,[2341871806232657920,0,0,0],[0,0],[2341871806232657920,0,0,0]]";
+        let suspect: Suspect = serde_json::from_str(before).unwrap();
+        assert_eq!((suspect.deeds, suspect.distinct_strong, suspect.hours(1_775_253_601), suspect.points), (2, 2, (2, 1), 34.5));
+        assert_eq!(serde_json::from_str::<Suspect>(&serde_json::to_string(&suspect).unwrap()).unwrap(), suspect);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::Action;
 use super::decisions::Decisions;
 use super::feeds::{Feeds, entries};
 use super::findings::Findings;
-use super::ledger::{Ledger, Seen};
+use super::ledger::Ledger;
+use super::logged::Seen;
 use super::notices::{self, Notices};
 use super::source::Subject;
 use super::telling::shown;
@@ -227,12 +228,7 @@ impl Detection {
         let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
         let seen = Seen { source: context.source, site: http.site_name(request.host), path, client, deeds, country };
         self.ledger.add(at, &seen, request, attack, is_new);
-        let Seen { site, .. } = seen;
-        let Context { privacy, source, feeds, .. } = context;
-        feeds.add(Feed::Web, at, source, || {
-            let from = entries::From { client: &shown(client, privacy), country: &String::from_utf8_lossy(&country) };
-            entries::attack(privacy, from, site, request, attack)
-        });
+        context.feeds.attack(at, &seen, request, attack);
     }
 
     /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.

@@ -6,16 +6,20 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::event::{Timestamp, rfc3339_or_null};
+use super::logged::{LoggedAttacks, Seen};
+use crate::event::{Attack, BotMessage, HttpRequest, Timestamp, rfc3339_or_null};
 use crate::feed::{Batch, Entry, Feed, Field, Pushed};
 use crate::metrics::{Page, names, notifications};
 use crate::privacy::Privacy;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
 pub(super) mod entries;
+mod kept;
 mod pushing;
 mod rates;
 
+use entries::Message;
+use kept::Kept;
 pub use pushing::Settings as PushSettings;
 use pushing::{Counts, Pushing};
 use rates::{Bucket, Rate};
@@ -50,6 +54,14 @@ pub(super) struct Said {
     pub(super) fields: Vec<Field>,
 }
 
+impl Said {
+    /// The entry that says it: each text in one line, facts that are not known left out.
+    fn entry(self, id: u64, at: Timestamp, feed: Feed, source: String) -> Entry {
+        let fields = self.fields.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, entries::one_line(value)));
+        Entry { id, at, feed, source, text: entries::one_line(self.text), fields: fields.collect() }
+    }
+}
+
 /// How pushing stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct PushState {
@@ -66,7 +78,9 @@ pub(super) struct PushState {
 pub(super) struct Feeds {
     settings: Option<Settings>,
     /// By feed, oldest first: when room is needed it is taken from who has most, so that a flood drives out no other feed.
-    rings: [VecDeque<Entry>; Feed::ALL.len()],
+    rings: [VecDeque<Kept>; Feed::ALL.len()],
+    /// What the entries of attacks in the rings are about.
+    attacks: LoggedAttacks,
     buckets: [Bucket; Feed::ALL.len()],
     /// Kept, and dropped for their number, by feed.
     counts: [[u64; 2]; Feed::ALL.len()],
@@ -91,6 +105,7 @@ impl Feeds {
         let mut feeds = Self {
             settings,
             rings: Default::default(),
+            attacks: LoggedAttacks::default(),
             buckets: serde_json::from_value(own["buckets"].clone()).unwrap_or_default(),
             counts: Default::default(),
             last_id: own["last_id"].as_u64().unwrap_or(0),
@@ -105,43 +120,62 @@ impl Feeds {
             counts.iter_mut().enumerate().for_each(|(index, count)| *count = own["counts"][feed.as_str()][index].as_u64().unwrap_or(0));
         }
         for entry in section.into_iter().flat_map(json_lines).filter_map(|line| serde_json::from_value(line).ok()) {
-            feeds.push(entry);
+            feeds.push(Kept::Written(entry));
         }
         feeds.saved = feeds.last_id;
         feeds.pushing = settings.and_then(|settings| settings.push).map(|push| Pushing::new(push, &own["push"]));
         feeds
     }
 
-    /// Whether texts of messages may be shown.
-    pub(super) fn shows_bot_text(&self) -> bool {
-        self.settings.is_some_and(|settings| settings.bot_text)
-    }
-
     /// Adds an entry, if the feed has room for it now; only then it is written.
     pub(super) fn add(&mut self, feed: Feed, at: Timestamp, source: &str, say: impl FnOnce() -> Said) {
-        let Some(settings) = self.settings else { return };
-        let share = if feed == Feed::Firewall { FIREWALL_SHARE } else { 1 };
-        let per_second = (settings.per_second / share).max(1);
-        let [kept, dropped] = &mut self.counts[feed as usize];
-        if !self.buckets[feed as usize].take(at, Rate { per_second, burst: per_second * BURST_SECS }) {
-            *dropped += 1;
-            return;
+        if self.has_room(feed, at) {
+            let source = source.to_owned();
+            self.push(Kept::Written(say().entry(self.last_id + 1, at, feed, source)));
         }
-        *kept += 1;
-        let Said { text, fields } = say();
-        let text = entries::one_line(text);
-        let fields = fields.into_iter().filter(|(_, value)| !value.is_empty()).map(|(name, value)| (name, entries::one_line(value)));
-        self.push(Entry { id: self.last_id + 1, at, feed, source: source.to_owned(), text, fields: fields.collect() });
     }
 
-    fn push(&mut self, entry: Entry) {
-        self.last_id = self.last_id.max(entry.id);
-        self.rings[entry.feed as usize].push_back(entry);
+    /// Adds an attack, as [`Feeds::add`].
+    pub(super) fn attack(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) {
+        if self.has_room(Feed::Web, at) {
+            let number = self.attacks.push(at, seen, request, attack);
+            self.push(Kept::Attack { id: self.last_id + 1, at, number });
+        }
+    }
+
+    /// Adds a message of a bot, as [`Feeds::add`]. `waited` is for how long the customer waited for this reply, in microseconds.
+    pub(super) fn message(&mut self, privacy: &Privacy, at: Timestamp, source: &str, message: &BotMessage<'_>, waited: Option<u64>) {
+        if self.has_room(Feed::Bot, at) {
+            let shows_text = self.settings.is_some_and(|settings| settings.bot_text);
+            let message = Message::new(privacy, shows_text, message, waited);
+            self.push(Kept::Message { id: self.last_id + 1, at, source: source.into(), message });
+        }
+    }
+
+    /// Whether a feed may have one more entry now; it is counted.
+    fn has_room(&mut self, feed: Feed, at: Timestamp) -> bool {
+        let Some(settings) = self.settings else { return false };
+        let share = if feed == Feed::Firewall { FIREWALL_SHARE } else { 1 };
+        let per_second = (settings.per_second / share).max(1);
+        let has_room = self.buckets[feed as usize].take(at, Rate { per_second, burst: per_second * BURST_SECS });
+        let [kept, dropped] = &mut self.counts[feed as usize];
+        *(if has_room { kept } else { dropped }) += 1;
+        has_room
+    }
+
+    fn push(&mut self, entry: Kept) {
+        self.last_id = self.last_id.max(entry.id());
+        self.rings[entry.feed() as usize].push_back(entry);
         if self.len() > self.settings.map_or(0, |settings| settings.max_entries)
             && let Some(gone) = self.rings.iter_mut().max_by_key(|ring| ring.len()).and_then(VecDeque::pop_front)
-            && let Some(pushing) = &mut self.pushing
         {
-            pushing.gone(gone.id);
+            if let Some(pushing) = &mut self.pushing {
+                pushing.gone(gone.id());
+            }
+            // Of a ring the oldest one goes: so that of the attacks.
+            if let Kept::Attack { .. } = gone {
+                self.attacks.pop();
+            }
         }
     }
 
@@ -151,12 +185,17 @@ impl Feeds {
 
     /// How many entries have a number higher than `id`.
     fn count_behind(&self, id: u64) -> usize {
-        self.rings.iter().map(|ring| ring.len() - ring.partition_point(|entry| entry.id <= id)).sum()
+        self.rings.iter().map(|ring| ring.len() - ring.partition_point(|entry| entry.id() <= id)).sum()
     }
 
     /// Entries with a higher number than `id`, the highest first, of one feed if it is named.
-    pub(super) fn newest(&self, id: u64, feed: Option<Feed>) -> impl Iterator<Item = &Entry> {
-        behind(&self.rings, id).into_iter().rev().filter(move |entry| feed.is_none_or(|feed| feed == entry.feed))
+    pub(super) fn newest(&self, id: u64, feed: Option<Feed>) -> impl Iterator<Item = &Kept> {
+        behind(&self.rings, id).into_iter().rev().filter(move |entry| feed.is_none_or(|feed| feed == entry.feed()))
+    }
+
+    /// An entry, written out; `None` if it is about an attack that is not kept any more.
+    pub(super) fn written(&self, entry: &Kept, privacy: &Privacy) -> Option<Entry> {
+        written(entry, &self.attacks, privacy)
     }
 
     /// The number of the last entry; 0: there never was one.
@@ -175,19 +214,20 @@ impl Feeds {
     }
 
     /// What is to be pushed now.
-    pub(super) fn next_push(&mut self, now: Timestamp) -> Option<Batch> {
+    pub(super) fn next_push(&mut self, now: Timestamp, privacy: &Privacy) -> Option<Batch> {
         let waiting = self.waiting();
         let pushing = self.pushing.as_mut()?;
         let (pushed, saved) = (pushing.pushed(), self.saved);
-        pushing.next(now, waiting, || behind(&self.rings, pushed).into_iter().filter(|entry| entry.id <= saved).collect())
+        let entries = || behind(&self.rings, pushed).into_iter().take_while(|entry| entry.id() <= saved);
+        pushing.next(now, waiting, || entries().filter_map(|entry| written(entry, &self.attacks, privacy)))
     }
 
     /// How pushing stands; `None`: nothing is pushed. What `hostwarden_notifications_total{notifier="loki"}` and the outbox's gauges are
     /// made of.
     pub(super) fn push_state(&self) -> Option<PushState> {
         let pushing = self.pushing.as_ref()?;
-        let oldest = self.rings.iter().filter_map(|ring| ring.get(ring.partition_point(|entry| entry.id <= pushing.pushed())));
-        Some(PushState { counts: pushing.counts(), waiting: self.waiting(), oldest: oldest.map(|entry| entry.at).min() })
+        let oldest = self.rings.iter().filter_map(|ring| ring.get(ring.partition_point(|entry| entry.id() <= pushing.pushed())));
+        Some(PushState { counts: pushing.counts(), waiting: self.waiting(), oldest: oldest.map(Kept::at).min() })
     }
 
     /// Takes what became of a push.
@@ -221,14 +261,15 @@ impl Feeds {
     }
 
     /// The write that saves what is new.
-    pub(super) fn save(&mut self) -> Option<Write> {
+    pub(super) fn save(&mut self, privacy: &Privacy) -> Option<Write> {
         if self.settings.is_none() {
             return self.is_stale.then(|| Write::Delete { section: SECTION.to_owned() });
         }
         let already = self.saving.0.max(self.saved);
         self.saving = (self.last_id, self.pushing.as_ref().map_or(0, Pushing::pushed));
-        let rings = &self.rings;
-        self.log.write(to_json_lines(behind(rings, already)), || to_json_lines(behind(rings, 0)))
+        let (rings, attacks) = (&self.rings, &self.attacks);
+        let lines = |id| behind(rings, id).into_iter().filter_map(|entry| written(entry, attacks, privacy)).collect();
+        self.log.write(|| lines(already), || lines(0))
     }
 
     /// After a commit. One that failed is written again whole; what it held is pushed all the same, as reading goes on.
@@ -245,10 +286,22 @@ impl Feeds {
     }
 }
 
+fn written(entry: &Kept, attacks: &LoggedAttacks, privacy: &Privacy) -> Option<Entry> {
+    let (said, source) = match entry {
+        Kept::Written(entry) => return Some(entry.clone()),
+        Kept::Attack { number, .. } => {
+            let logged = attacks.get(*number)?;
+            (entries::attack(privacy, &logged), String::from_utf8_lossy(logged.texts().source).into_owned())
+        }
+        Kept::Message { source, message, .. } => (message.said(), source.to_string()),
+    };
+    Some(said.entry(entry.id(), entry.at(), entry.feed(), source))
+}
+
 /// Entries with a higher number than `id`, in the order of their numbers.
-fn behind(rings: &[VecDeque<Entry>], id: u64) -> Vec<&Entry> {
-    let mut entries: Vec<&Entry> = rings.iter().flat_map(|ring| ring.range(ring.partition_point(|entry| entry.id <= id)..)).collect();
-    entries.sort_unstable_by_key(|entry| entry.id);
+fn behind(rings: &[VecDeque<Kept>], id: u64) -> Vec<&Kept> {
+    let mut entries: Vec<&Kept> = rings.iter().flat_map(|ring| ring.range(ring.partition_point(|entry| entry.id() <= id)..)).collect();
+    entries.sort_unstable_by_key(|entry| entry.id());
     entries
 }
 

@@ -8,7 +8,7 @@ use super::detection::Context;
 use super::feeds::entries;
 use crate::feed::Feed;
 use crate::finding::Finding;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
 /// Findings that are kept for people.
 pub(super) const MAX_FINDINGS: usize = 500;
@@ -64,7 +64,7 @@ impl Findings {
     pub(super) fn save(&mut self) -> Option<Write> {
         let known = self.recent.len() - std::mem::take(&mut self.unsaved);
         let recent = &self.recent;
-        self.log.write(to_json_lines(recent.iter().skip(known)), || to_json_lines(recent))
+        self.log.write(|| recent.iter().skip(known).collect(), || recent.iter().collect())
     }
 
     /// After a commit that failed.

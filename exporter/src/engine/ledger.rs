@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::logged::{LoggedAttack, LoggedAttacks, Seen, cut};
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 use crate::subject::Client;
 
 /// Attacks that are kept for people.
@@ -25,8 +26,7 @@ const MAX_SAMPLED: usize = 1_024;
 const MAX_SAMPLES: usize = 8;
 /// Deeds after which a client is worth a place among those of which samples are kept.
 const DEEDS_TO_ENTER: u32 = 3;
-/// The longest path and agent that are kept, in bytes before they are scrubbed, and in characters after.
-const TEXT_BYTES: usize = 400;
+/// The longest path and agent that are shown, in characters.
 const TEXT_CHARS: usize = 200;
 
 /// The sections of the ledger; those that name clients begin with `clients/`.
@@ -50,6 +50,28 @@ pub(super) struct Entry {
     pub(super) path: String,
     pub(super) status: u16,
     pub(super) user_agent: String,
+}
+
+impl Entry {
+    fn new(logged: &LoggedAttack, privacy: &Privacy) -> Self {
+        let shown = |text: &[u8]| privacy.scrub_request(text, TEXT_CHARS);
+        let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
+        let texts = logged.texts();
+        Self {
+            at: seconds(logged.at),
+            source: plain(texts.source),
+            site: plain(texts.site),
+            client: logged.client,
+            country: plain(&logged.country),
+            class: logged.attack.class,
+            why: logged.attack.why.to_owned(),
+            meaning: logged.attack.meaning.to_owned(),
+            method: shown(texts.method),
+            path: shown(texts.target),
+            status: logged.status,
+            user_agent: privacy.scrub_agent(texts.user_agent, TEXT_CHARS),
+        }
+    }
 }
 
 /// What is counted for a ranking.
@@ -130,11 +152,6 @@ impl Text {
     }
 }
 
-/// As much of a text as is kept.
-fn cut(text: &[u8]) -> &[u8] {
-    text.get(..TEXT_BYTES).unwrap_or(text)
-}
-
 /// One thing that a client did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Sample {
@@ -177,7 +194,9 @@ impl Weigh for Samples {
 
 /// The ledger.
 pub(super) struct Ledger {
-    recent: VecDeque<Raw>,
+    /// The last attacks before the start, as they were saved, and those since.
+    before: VecDeque<Entry>,
+    since: LoggedAttacks,
     /// How many of the newest are not saved yet.
     unsaved: usize,
     log: ChangeLog,
@@ -187,44 +206,15 @@ pub(super) struct Ledger {
     samples: Table<Client, Samples>,
 }
 
-/// An attack as it was logged; it is scrubbed when somebody looks, since most are never looked at.
-enum Raw {
-    Fresh(Fresh),
-    Shown(Box<Entry>),
-}
-
-struct Fresh {
-    at: u32,
-    client: Client,
-    country: [u8; 2],
-    attack: Attack,
-    status: u16,
-    /// Source, site, method, path and user agent, one behind the other: one piece of memory, used again and again.
-    texts: Vec<u8>,
-    ends: [u32; 5],
-}
-
-/// Where an attack was seen.
-pub(super) struct Seen<'a> {
-    pub(super) source: &'a str,
-    pub(super) site: &'a str,
-    /// The target without its query.
-    pub(super) path: &'a [u8],
-    pub(super) client: Client,
-    /// How much the client has done so far.
-    pub(super) deeds: u32,
-    pub(super) country: [u8; 2],
-}
-
 impl Ledger {
     /// Takes up what was saved.
     pub(super) fn new<'s>(saved: impl Fn(&str) -> Option<&'s Section>) -> Self {
         let lines = saved(RECENT).into_iter().flat_map(json_lines);
-        let mut recent: VecDeque<Raw> =
-            lines.filter_map(|line| serde_json::from_value(line).ok()).map(|entry| Raw::Shown(Box::new(entry))).collect();
-        recent.drain(..recent.len().saturating_sub(MAX_RECENT));
+        let mut before: VecDeque<Entry> = lines.filter_map(|line| serde_json::from_value(line).ok()).collect();
+        before.drain(..before.len().saturating_sub(MAX_RECENT));
         Self {
-            recent,
+            before,
+            since: LoggedAttacks::default(),
             unsaved: 0,
             log: ChangeLog::new(RECENT.to_owned(), saved(RECENT)),
             waiting: vec![0; WAITING],
@@ -242,23 +232,11 @@ impl Ledger {
         if is_new {
             self.sample(secs, place, request, attack);
         }
-        let gone = if self.recent.len() == MAX_RECENT { self.recent.pop_front() } else { None };
-        let mut texts = if let Some(Raw::Fresh(Fresh { texts, .. })) = gone { texts } else { Vec::new() };
-        texts.clear();
-        let ends = [place.source.as_bytes(), place.site.as_bytes(), request.method, request.target, request.user_agent].map(|text| {
-            texts.extend_from_slice(cut(text));
-            texts.len() as u32
-        });
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
-        self.recent.push_back(Raw::Fresh(Fresh {
-            at: secs,
-            client: place.client,
-            country: place.country,
-            attack,
-            status: request.status,
-            texts,
-            ends,
-        }));
+        self.since.push(at, place, request, attack);
+        if self.before.len() + self.since.len() > MAX_RECENT && self.before.pop_front().is_none() {
+            self.since.pop();
+        }
     }
 
     /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who
@@ -328,7 +306,7 @@ impl Ledger {
 
     /// The last attacks, newest first.
     pub(super) fn recent(&self, privacy: &Privacy) -> impl Iterator<Item = Entry> {
-        self.recent.iter().rev().map(|raw| raw.shown(privacy))
+        self.since.iter(0).rev().map(|logged| Entry::new(&logged, privacy)).chain(self.before.iter().rev().cloned())
     }
 
     /// All that is ranked.
@@ -352,12 +330,15 @@ impl Ledger {
 
     /// The writes that save what is new.
     pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
-        let known = self.recent.len() - std::mem::take(&mut self.unsaved);
-        let fresh = to_json_lines(self.recent.iter().skip(known).map(|raw| raw.shown(privacy)));
-        let recent = &self.recent;
+        let known = self.before.len() + self.since.len() - std::mem::take(&mut self.unsaved);
+        let (before, since) = (&self.before, &self.since);
+        let shown = |known: usize| {
+            let since = since.iter(known.saturating_sub(before.len())).map(|logged| Entry::new(&logged, privacy));
+            before.iter().skip(known).cloned().chain(since).collect()
+        };
         self.samples.each_changed(|samples| samples.make_shown(privacy));
         self.tops.each_changed(|top| top.text.make_shown(privacy));
-        let write = self.log.write(fresh, || to_json_lines(recent.iter().map(|raw| raw.shown(privacy))));
+        let write = self.log.write(|| shown(known), || shown(0));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }
 
@@ -366,43 +347,5 @@ impl Ledger {
         self.log.rewrite();
         self.tops.save_all_again();
         self.samples.save_all_again();
-    }
-}
-
-impl Fresh {
-    fn texts(&self) -> [&[u8]; 5] {
-        let mut start = 0;
-        self.ends.map(|end| {
-            let text = self.texts.get(start..end as usize).unwrap_or_default();
-            start = end as usize;
-            text
-        })
-    }
-}
-
-impl Raw {
-    fn shown(&self, privacy: &Privacy) -> Entry {
-        match self {
-            Self::Shown(entry) => (**entry).clone(),
-            Self::Fresh(fresh) => {
-                let shown = |text: &[u8]| privacy.scrub_request(text, TEXT_CHARS);
-                let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
-                let [source, site, method, path, user_agent] = fresh.texts();
-                Entry {
-                    at: fresh.at,
-                    source: plain(source),
-                    site: plain(site),
-                    client: fresh.client,
-                    country: plain(&fresh.country),
-                    class: fresh.attack.class,
-                    why: fresh.attack.why.to_owned(),
-                    meaning: fresh.attack.meaning.to_owned(),
-                    method: shown(method),
-                    path: shown(path),
-                    status: fresh.status,
-                    user_agent: privacy.scrub_agent(user_agent, TEXT_CHARS),
-                }
-            }
-        }
     }
 }

@@ -153,7 +153,7 @@ impl FeedFilter {
     /// `holds` in lower case.
     fn lets_pass(entry: &Entry, holds: &str) -> bool {
         let is_in = |text: &str| text.to_lowercase().contains(holds);
-        holds.is_empty() || is_in(&entry.text) || is_in(&entry.source) || entry.fields.iter().any(|(_, value)| is_in(value))
+        is_in(&entry.text) || is_in(&entry.source) || entry.fields.iter().any(|(_, value)| is_in(value))
     }
 }
 
@@ -202,8 +202,11 @@ impl Engine {
             Query::Feed(window, filter) => {
                 let feeds = &self.shared.feeds;
                 let holds = filter.holds.as_deref().unwrap_or_default().to_lowercase();
-                let entries = feeds.newest(filter.after, filter.feed).filter(|entry| FeedFilter::lets_pass(entry, &holds));
-                let mut answer = window.page("feed", entries, happened);
+                let entries = feeds.newest(filter.after, filter.feed);
+                let written = |entry| feeds.written(entry, privacy);
+                let entries =
+                    entries.filter(|entry| holds.is_empty() || written(entry).is_some_and(|entry| FeedFilter::lets_pass(&entry, &holds)));
+                let mut answer = window.page("feed", entries, |entry| written(entry).map(|entry| happened(&entry)));
                 answer["last"] = feeds.last_id().into();
                 answer["push"] = json!(feeds.push_state());
                 answer

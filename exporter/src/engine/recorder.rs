@@ -62,8 +62,7 @@ impl Recorder<'_> {
                     });
                 }
                 let Context { privacy, source, feeds, .. } = &mut self.context;
-                let shows_text = feeds.shows_bot_text();
-                feeds.add(Feed::Bot, at, source, || entries::message(privacy, shows_text, message, waited));
+                feeds.message(privacy, at, source, message, waited);
             }
             (Event::BotError(error), Subject::Bot(_)) => self.bot_error(at, error),
             (Event::Ssh(auth), Subject::Ssh(ssh)) => {

@@ -316,7 +316,7 @@ impl Source {
         let changed = self.subject.window().map(HourWindow::save_changed).unwrap_or_default();
         writes.extend(changed.into_iter().map(|(place, slot)| Write::Put {
             section: window_section(&self.name, &place.to_string()),
-            bytes: slot.to_string().into_bytes(),
+            pieces: vec![slot.to_string().into_bytes()],
         }));
         writes
     }

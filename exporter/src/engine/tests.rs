@@ -135,8 +135,8 @@ impl Saved {
     fn apply(&mut self, writes: Vec<Write>) {
         for write in writes {
             match write {
-                Write::Put { section, bytes } => self.0.insert(section, vec![bytes]).map_or((), drop),
-                Write::Append { section, bytes } => self.0.entry(section).or_default().push(bytes),
+                Write::Put { section, pieces } => self.0.insert(section, pieces).map_or((), drop),
+                Write::Append { section, pieces } => self.0.entry(section).or_default().extend(pieces),
                 Write::Delete { section } => self.0.remove(&section).map_or((), drop),
             }
         }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::event::Timestamp;
 use crate::finding::{Finding, Severity};
 use crate::incident::{Change, Incident, PLAYERS, Player};
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line, to_json_lines};
+use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
 use crate::subject::Client;
 
 /// The section that incidents are saved in: they name clients.
@@ -306,14 +306,18 @@ impl Incidents {
     pub fn save(&mut self) -> Option<Write> {
         let (kept, live) = (&self.kept, &self.live);
         let saved = |incident| Saved { incident, deeds_of: deeds_of(live, incident) };
-        let mut fresh = Vec::new();
-        for id in std::mem::take(&mut self.unsaved) {
-            match kept.get(&id) {
-                Some(incident) => push_json_line(&mut fresh, &saved(incident)),
-                None => push_json_line(&mut fresh, &json!({ "gone": id })),
+        let unsaved = std::mem::take(&mut self.unsaved);
+        let changes = || {
+            let mut lines = Lines::default();
+            for id in unsaved {
+                match kept.get(&id) {
+                    Some(incident) => lines.push(&saved(incident)),
+                    None => lines.push(&json!({ "gone": id })),
+                }
             }
-        }
-        self.log.write(fresh, || to_json_lines(kept.values().map(|incident| saved(incident))))
+            lines
+        };
+        self.log.write(changes, || kept.values().map(|incident| saved(incident)).collect())
     }
 
     /// After a commit that failed.
@@ -401,8 +405,8 @@ mod tests {
         assert!(incidents.on_tick(at(900), deed(850)).is_empty());
         assert_eq!(incidents.get(1).unwrap().last, at(850));
         // Nor after a restart.
-        let Some(Write::Put { bytes, .. }) = incidents.save() else { panic!() };
-        let mut incidents = Incidents::new(settings(10), Some(&vec![bytes]), 0);
+        let Some(Write::Put { pieces, .. }) = incidents.save() else { panic!() };
+        let mut incidents = Incidents::new(settings(10), Some(&pieces), 0);
         assert!(incidents.on_tick(at(1_750), deed(1_700)).is_empty());
         assert!(incidents.on_tick(at(2_599), deed(1_700)).is_empty(), "it is not looked for before that");
         assert_eq!(incidents.on_tick(at(2_600), deed(1_700)).len(), 1);
@@ -433,8 +437,8 @@ mod tests {
         for (now, about) in ["a", "b", "c", "d", "e"].into_iter().enumerate() {
             incidents.take(at(now as i64), &finding(now as i64, about, Severity::Warning), 1, None);
             match incidents.save() {
-                Some(Write::Put { bytes, .. }) => section = vec![bytes],
-                Some(Write::Append { bytes, .. }) => section.push(bytes),
+                Some(Write::Put { pieces, .. }) => section = pieces,
+                Some(Write::Append { pieces, .. }) => section.extend(pieces),
                 other => panic!("{other:?}"),
             }
         }

@@ -14,7 +14,7 @@ use super::quiet_hours::QuietHours;
 use crate::event::Timestamp;
 use crate::finding::Severity;
 use crate::incident::{Change, Delivered, Delivery, Incident, Outcome, PLAYERS, Told};
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, to_json_lines};
+use crate::snapshot::{ChangeLog, Section, Write, json_lines};
 
 /// How long the next edit waits after the first message, the first edit, and so on, in seconds: news grows old.
 const EDIT_AFTER_SECS: [u64; 3] = [60, 600, 3_600];
@@ -303,8 +303,7 @@ impl Outbox {
             self.outcome = Outcomes::Saving;
         }
         let entries = &self.entries;
-        let fresh = to_json_lines(self.saving.iter().map(|id| (id, entries.get(id))));
-        self.log.write(fresh, || to_json_lines(entries))
+        self.log.write(|| self.saving.iter().map(|id| (id, entries.get(id))).collect(), || entries.iter().collect())
     }
 
     /// After a commit of what [`Outbox::save`] gave.

@@ -152,20 +152,28 @@ fn set_aside(dir: &Path, now: Timestamp) -> Result<PathBuf, Error> {
 impl Store {
     /// Makes all of `writes`, in order, or none of them. What it reports as done survives a crash and a loss of power.
     /// After an error the store is as before and can be used again.
-    pub fn commit(&mut self, writes: &[Write]) -> Result<(), Error> {
+    pub fn commit(&mut self, writes: impl IntoIterator<Item = Write>) -> Result<(), Error> {
         self.transact(writes).map_err(|source| Error::of(&self.path, source))
     }
 
-    fn transact(&mut self, writes: &[Write]) -> rusqlite::Result<()> {
+    fn transact(&mut self, writes: impl IntoIterator<Item = Write>) -> rusqlite::Result<()> {
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        // Each piece is freed when it is written: the first commit after much was read holds megabytes.
+        let lay_down = |statement, section: &str, piece: Vec<u8>| {
+            transaction.prepare_cached(statement)?.execute((section, database::checksum(&piece), &piece))
+        };
         for write in writes {
             match write {
-                Write::Put { section, bytes } => {
-                    transaction.prepare_cached(database::DROP_APPENDS)?.execute([section])?;
-                    transaction.prepare_cached(database::PUT)?.execute((section, database::checksum(bytes), bytes))?;
+                Write::Put { section, pieces } => {
+                    transaction.prepare_cached(database::DROP_APPENDS)?.execute([&section])?;
+                    for (place, piece) in pieces.into_iter().enumerate() {
+                        lay_down(if place == 0 { database::PUT } else { database::APPEND }, &section, piece)?;
+                    }
                 }
-                Write::Append { section, bytes } => {
-                    transaction.prepare_cached(database::APPEND)?.execute((section, database::checksum(bytes), bytes))?;
+                Write::Append { section, pieces } => {
+                    for piece in pieces {
+                        lay_down(database::APPEND, &section, piece)?;
+                    }
                 }
                 Write::Delete { section } => {
                     transaction.prepare_cached(database::DELETE)?.execute([section])?;

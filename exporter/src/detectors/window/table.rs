@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use crate::snapshot::{ChangeLog, Section, Write, json_lines, push_json_line};
+use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
 
 /// Entries that are compared to find one that gives way: enough that a strong one hardly ever does.
 const CANDIDATES: usize = 16;
@@ -249,38 +249,33 @@ impl<K: Copy + Eq + Hash + Serialize + DeserializeOwned, V: Weigh + Serialize + 
         let mut changed = std::mem::take(&mut self.changed);
         changed.sort_unstable();
         changed.iter().for_each(|place| self.is_changed[*place as usize] = false);
-        let mut changes = Vec::new();
-        if !changed.is_empty() {
-            changes = self.lines(changed.into_iter());
-        }
-        let (entries, head) = (&self.entries, self.head());
-        self.log.write(changes, || {
-            let mut whole = head;
-            entries.iter().enumerate().for_each(|(place, entry)| push_json_line(&mut whole, &(place, &entry.0, &entry.1)));
-            whole
-        })
+        // How many entries there are, and where the hand stands: in front of each save, since places may have been given up.
+        let head = json!({ "length": self.entries.len(), "hand": self.hand, "evicted": self.evicted });
+        let entries = &self.entries;
+        let changes = || {
+            let mut lines = Lines::default();
+            if !changed.is_empty() {
+                lines.push(&head);
+            }
+            for place in changed {
+                if let Some((key, value)) = entries.get(place as usize) {
+                    lines.push(&(place, key, value));
+                }
+            }
+            lines
+        };
+        let whole = || {
+            let mut lines = Lines::default();
+            lines.push(&head);
+            entries.iter().enumerate().for_each(|(place, (key, value))| lines.push(&(place, key, value)));
+            lines
+        };
+        self.log.write(changes, whole)
     }
 
     /// After a commit that failed: all must be written again.
     pub fn save_all_again(&mut self) {
         self.log.rewrite();
-    }
-
-    fn lines(&self, places: impl Iterator<Item = u32>) -> Vec<u8> {
-        let mut lines = self.head();
-        for place in places {
-            if let Some((key, value)) = self.entries.get(place as usize) {
-                push_json_line(&mut lines, &(place, key, value));
-            }
-        }
-        lines
-    }
-
-    /// How many entries there are, and where the hand stands: in front of each save, since places may have been given up.
-    fn head(&self) -> Vec<u8> {
-        let mut line = Vec::new();
-        push_json_line(&mut line, &json!({ "length": self.entries.len(), "hand": self.hand, "evicted": self.evicted }));
-        line
     }
 
     fn load(&mut self, saved: &Section) {
@@ -373,8 +368,8 @@ mod tests {
                 }
             }
             match table.save() {
-                Some(Write::Put { bytes, .. }) => section = vec![bytes],
-                Some(Write::Append { bytes, .. }) => section.push(bytes),
+                Some(Write::Put { pieces, .. }) => section = pieces,
+                Some(Write::Append { pieces, .. }) => section.extend(pieces),
                 other => assert!(other.is_none()),
             }
             let mut again = self::table(50, Some(&section));
@@ -387,9 +382,9 @@ mod tests {
     fn a_smaller_limit_and_damage_lose_entries_and_nothing_else() {
         let mut table = table(10, None);
         (0..10).for_each(|key| *table.entry(key, 0, || 0) = u64::from(key));
-        let Some(Write::Put { bytes, .. }) = table.save() else { panic!() };
-        assert_eq!(self::table(3, Some(&vec![bytes.clone()])).len(), 3);
-        let damaged = vec![b"{\"length\":1e30}\n[1]\n".to_vec(), bytes, b"[2,7,5]\n[99,1,1]\nx\n".to_vec()];
+        let Some(Write::Put { pieces, .. }) = table.save() else { panic!() };
+        assert_eq!(self::table(3, Some(&pieces)).len(), 3);
+        let damaged = [vec![b"{\"length\":1e30}\n[1]\n".to_vec()], pieces, vec![b"[2,7,5]\n[99,1,1]\nx\n".to_vec()]].concat();
         let again = self::table(10, Some(&damaged));
         assert_eq!(again.len(), 9);
         assert_eq!(again.get(&3), Some(&3));

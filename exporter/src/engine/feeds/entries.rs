@@ -4,12 +4,12 @@
 use std::borrow::Cow;
 
 use super::Said;
-use crate::event::{
-    Attack, BotMessage, Direction, FirewallAction, FirewallEvent, HttpRequest, PlayerChange, PlayerEvent, Protocol, SshAuth, SshOutcome,
-};
+use crate::engine::logged::LoggedAttack;
+use crate::engine::telling::shown;
+use crate::event::{BotMessage, Direction, FirewallAction, FirewallEvent, PlayerChange, PlayerEvent, Protocol, SshAuth, SshOutcome};
 use crate::feed::Field;
 use crate::finding::Finding;
-use crate::privacy::{Privacy, SenderMode};
+use crate::privacy::{Privacy, SenderMode, is_printable};
 
 /// The longest texts of strangers, in characters.
 const PATH_CHARS: usize = 200;
@@ -69,30 +69,40 @@ fn field(name: &'static str, value: impl Into<String>) -> Field {
     (Cow::Borrowed(name), value.into())
 }
 
-/// A message of a bot. `waited` is for how long the customer waited for this reply, in microseconds.
-pub(in crate::engine) fn message(privacy: &Privacy, shows_text: bool, message: &BotMessage<'_>, waited: Option<u64>) -> Said {
-    let sender = privacy.show(&message.sender);
-    let text = match privacy.sender_mode() {
-        SenderMode::Full => privacy.scrub(message.text),
-        SenderMode::Hash | SenderMode::Anon if shows_text => privacy.scrub(message.text),
-        _ => String::new(),
-    };
-    let latency = waited.map(|micros| format!("{:.3}", micros as f64 / 1e6)).unwrap_or_default();
-    let way = match (message.direction, &sender) {
-        (Direction::Incoming, Some(sender)) => format!("Message from {sender}"),
-        (Direction::Incoming, None) => "Message from a customer".to_owned(),
-        (Direction::Outgoing, Some(sender)) => format!("Message to {sender}"),
-        (Direction::Outgoing, None) => "Message to a customer".to_owned(),
-    };
-    let after = if latency.is_empty() { String::new() } else { format!(", who waited {latency} s for it") };
-    let colon = if text.is_empty() { "" } else { ": " };
-    Said {
-        text: format!("{way}{after}{colon}{text}"),
-        fields: vec![
-            field("direction", message.direction.as_str()),
-            field("sender", sender.unwrap_or_default()),
-            field("latency_seconds", latency),
-        ],
+/// A message of a bot, as it may be shown.
+pub(in crate::engine) struct Message {
+    direction: Direction,
+    sender: Option<String>,
+    /// Microseconds.
+    waited: Option<u64>,
+    text: String,
+}
+
+impl Message {
+    /// `shows_text`: also where senders are hashed or masked.
+    pub(super) fn new(privacy: &Privacy, shows_text: bool, message: &BotMessage<'_>, waited: Option<u64>) -> Self {
+        let text = match privacy.sender_mode() {
+            SenderMode::Full => privacy.scrub(message.text),
+            SenderMode::Hash | SenderMode::Anon if shows_text => privacy.scrub(message.text),
+            _ => String::new(),
+        };
+        Self { direction: message.direction, sender: privacy.show(&message.sender), waited, text }
+    }
+
+    pub(super) fn said(&self) -> Said {
+        let latency = self.waited.map(|micros| format!("{:.3}", micros as f64 / 1e6)).unwrap_or_default();
+        let way = if self.direction == Direction::Incoming { "from" } else { "to" };
+        let sender = self.sender.as_deref();
+        let after = if latency.is_empty() { String::new() } else { format!(", who waited {latency} s for it") };
+        let colon = if self.text.is_empty() { "" } else { ": " };
+        Said {
+            text: format!("Message {way} {}{after}{colon}{}", sender.unwrap_or("a customer"), self.text),
+            fields: vec![
+                field("direction", self.direction.as_str()),
+                field("sender", sender.unwrap_or_default()),
+                field("latency_seconds", latency),
+            ],
+        }
     }
 }
 
@@ -104,17 +114,20 @@ pub(in crate::engine) fn bot_error(privacy: &Privacy, kind: &str, summary: &[u8]
 }
 
 /// An attack on a web server.
-pub(in crate::engine) fn attack(privacy: &Privacy, from: From<'_>, site: &str, request: &HttpRequest<'_>, attack: Attack) -> Said {
-    let method = privacy.scrub_request(request.method, NAME_CHARS);
-    let path = privacy.scrub_request(request.target, PATH_CHARS);
-    let (class, status) = (attack.class.as_str(), request.status);
+pub(super) fn attack(privacy: &Privacy, logged: &LoggedAttack) -> Said {
+    let texts = logged.texts();
+    let site = String::from_utf8_lossy(texts.site);
+    let from = From { client: &shown(logged.client, privacy), country: &String::from_utf8_lossy(&logged.country) };
+    let method = privacy.scrub_request(texts.method, NAME_CHARS);
+    let path = privacy.scrub_request(texts.target, PATH_CHARS);
+    let (class, status) = (logged.attack.class.as_str(), logged.status);
     let mut fields = vec![
         field("class", class),
-        field("site", site),
+        field("site", &*site),
         field("method", method.as_str()),
         field("path", path.as_str()),
         field("status", status.to_string()),
-        field("user_agent", privacy.scrub_agent(request.user_agent, AGENT_CHARS)),
+        field("user_agent", privacy.scrub_agent(texts.user_agent, AGENT_CHARS)),
     ];
     fields.extend(from.fields());
     Said { text: format!("{from} tried {class} on {site}: {method} {path}, answered {status}"), fields }
@@ -185,7 +198,7 @@ pub(super) fn one_line(text: String) -> String {
     let is_odd = |c: char| {
         c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    if !text.contains(is_odd) {
+    if is_printable(&text) || !text.contains(is_odd) {
         return text;
     }
     text.chars()

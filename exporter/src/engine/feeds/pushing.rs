@@ -96,21 +96,19 @@ impl Pushing {
     }
 
     /// What is to be pushed now: of `entries`, in the order of their numbers, those that are saved and not pushed yet.
-    pub(super) fn next<'a>(&mut self, now: Timestamp, waiting: usize, entries: impl FnOnce() -> Vec<&'a Entry>) -> Option<Batch> {
+    pub(super) fn next<E: Iterator<Item = Entry>>(&mut self, now: Timestamp, waiting: usize, entries: impl FnOnce() -> E) -> Option<Batch> {
         if self.is_under_way || !now.has_passed(self.left_alone.1, self.left_alone.0) {
             return None;
         }
         if self.batch.is_none() && waiting > 0 && self.saved == self.pushed && self.is_time(now, waiting) {
             let mut room = self.settings.batch_bytes;
-            let fits = |entry: &&&Entry| {
+            let fits = |entry: &Entry| {
                 let is_first = room == self.settings.batch_bytes;
                 let left = room.checked_sub(bytes(entry));
                 room = left.unwrap_or(0);
                 is_first || left.is_some()
             };
-            let entries = entries();
-            let batch = entries.iter().take(self.settings.batch_entries).take_while(fits);
-            let batch: Vec<Entry> = batch.map(|entry| (*entry).clone()).collect();
+            let batch: Vec<Entry> = entries().take(self.settings.batch_entries).take_while(fits).collect();
             self.batch = (!batch.is_empty()).then(|| batch.into());
         }
         self.batch.clone().inspect(|_| (self.is_under_way, self.last) = (true, now))

@@ -32,9 +32,9 @@ impl Rig {
     }
 
     fn commit(&mut self) {
-        match self.feeds.save() {
-            Some(Write::Put { section, bytes }) => drop(self.disk.insert(section, vec![bytes])),
-            Some(Write::Append { section, bytes }) => self.disk.entry(section).or_default().push(bytes),
+        match self.feeds.save(&self.privacy) {
+            Some(Write::Put { section, pieces }) => drop(self.disk.insert(section, pieces)),
+            Some(Write::Append { section, pieces }) => self.disk.entry(section).or_default().extend(pieces),
             Some(Write::Delete { section }) => drop(self.disk.remove(&section)),
             None => {}
         }
@@ -48,12 +48,13 @@ impl Rig {
     }
 
     fn all(&self) -> Vec<(u64, String)> {
-        self.feeds.newest(0, None).map(|entry| (entry.id, entry.text.clone())).collect()
+        let written = |entry| self.feeds.written(entry, &self.privacy);
+        self.feeds.newest(0, None).filter_map(written).map(|entry| (entry.id, entry.text)).collect()
     }
 
     /// The numbers of the entries that are pushed now.
     fn pushed(&mut self, at: Timestamp) -> Vec<u64> {
-        self.feeds.next_push(at).map(|batch| batch.iter().map(|entry| entry.id).collect()).unwrap_or_default()
+        self.feeds.next_push(at, &self.privacy).map(|batch| batch.iter().map(|entry| entry.id).collect()).unwrap_or_default()
     }
 
     fn answer(&mut self, at: Timestamp, outcome: Outcome, wait: u64) {
@@ -89,7 +90,7 @@ fn a_flood_drives_out_no_other_feed_and_is_cut() {
     assert_eq!(rig.feeds.newest(0, Some(Feed::Incident)).count() + rig.feeds.newest(0, Some(Feed::Bot)).count(), 2);
     assert_eq!(rig.feeds.counts[Feed::Web as usize], [1_000, 49_000]);
     assert_eq!(rig.feeds.len(), 100);
-    assert_eq!(rig.feeds.newest(rig.feeds.last_id() - 2, None).map(|entry| entry.feed).collect::<Vec<_>>(), [Feed::Bot, Feed::Web]);
+    assert_eq!(rig.feeds.newest(rig.feeds.last_id() - 2, None).map(Kept::feed).collect::<Vec<_>>(), [Feed::Bot, Feed::Web]);
 }
 
 #[test]
@@ -107,9 +108,9 @@ fn entries_of_another_privacy_are_forgotten() {
     rig.add(Feed::Bot, "Message");
     rig.commit();
     let mut off = Feeds::new(None, &rig.privacy, &rig.disk, &rig.own);
-    assert!(matches!(off.save(), Some(Write::Delete { .. })));
+    assert!(matches!(off.save(&rig.privacy), Some(Write::Delete { .. })));
     off.committed(true);
-    assert!(off.save().is_none());
+    assert!(off.save(&rig.privacy).is_none());
 }
 
 #[test]
@@ -173,7 +174,7 @@ fn messages_are_told_as_the_mode_allows() {
         let privacy = Privacy::new(mode, ClientMode::Full, b"0123456789abcdef0123456789abcdef", 160);
         let sender = privacy.sender(b"+34600123456").unwrap();
         let message = crate::event::BotMessage { direction: crate::event::Direction::Outgoing, sender, text: text.as_bytes() };
-        entries::message(&privacy, shows_text, &message, Some(3_250_000)).text
+        Message::new(&privacy, shows_text, &message, Some(3_250_000)).said().text
     };
     let waited = "who waited 3.250 s for it";
     let scrubbed = "call <number>, https://a.example/…";
@@ -206,4 +207,35 @@ fn users_who_may_be_passwords_are_not_told() {
     ] {
         assert_eq!(said(mode, outcome, user), expected);
     }
+}
+
+#[test]
+fn attacks_are_told_by_what_was_logged_and_as_they_were_before_a_restart() {
+    use crate::event::{Attack, AttackClass, HttpRequest};
+    use crate::subject::Client;
+    let mut rig = Rig::new(settings(true));
+    let attack = Attack { class: AttackClass::Xss, why: "why", meaning: "what" };
+    let add = |rig: &mut Rig, number: u32| {
+        let target = format!("/{number}?mail=ana@example.org");
+        let request = HttpRequest { method: b"GET", target: target.as_bytes(), status: 404, ..HttpRequest::default() };
+        let seen = Seen { source: "web", site: "shop", path: b"", client: Client::V4(number), deeds: 1, country: *b"ES" };
+        rig.feeds.attack(NOW, &seen, &request, attack);
+        rig.add(Feed::Ssh, &number.to_string());
+    };
+    (0..80).for_each(|number| add(&mut rig, number));
+    rig.commit();
+    let before = rig.all();
+    assert_eq!(before.len(), 100);
+    assert_eq!(before[1].1, "0.0.0.79 (ES) tried xss on shop: GET /79?mail=<address>.org, answered 404");
+    rig.crash();
+    assert_eq!(rig.all(), before);
+    // Those from before the restart are driven out before those since.
+    (80..200).for_each(|number| add(&mut rig, number));
+    let after = rig.all();
+    assert_eq!(after.len(), 100);
+    assert!(after[1].1.starts_with("0.0.0.199 (") && after[99].1.starts_with("0.0.0.150 ("), "{} {}", after[1].1, after[99].1);
+    rig.commit();
+    let state = rig.feeds.push_state().unwrap();
+    assert_eq!((state.waiting as u64, state.counts.dropped), (100, 300), "what was driven out unpushed is counted");
+    assert_eq!(rig.pushed(NOW), [301, 302, 303]);
 }

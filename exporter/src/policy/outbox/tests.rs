@@ -58,8 +58,8 @@ impl Desk {
     fn commit(&mut self) {
         for (section, write) in self.disk.iter_mut().zip([self.incidents.save(), self.outbox.save()]) {
             match write {
-                Some(Write::Put { bytes, .. }) => *section = vec![bytes],
-                Some(Write::Append { bytes, .. }) => section.push(bytes),
+                Some(Write::Put { pieces, .. }) => *section = pieces,
+                Some(Write::Append { pieces, .. }) => section.extend(pieces),
                 _ => {}
             }
         }
