@@ -44,6 +44,8 @@ use crate::store::{self, Store};
 
 /// Batches that wait for the engine at most; the reader waits then, and the file is the buffer.
 const INBOX_BATCHES: usize = 8;
+/// Places in the inbox that the reader of files waits for at once: waking it for each would cost more than the reading.
+const READER_BATCHES: usize = INBOX_BATCHES / 2;
 /// Questions that wait at most.
 const QUESTIONS: usize = 64;
 /// How long the reader and the engine get to finish what they have when the exporter stops.
@@ -115,9 +117,17 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
 /// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
 fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("files".to_owned());
-    thread
-        .spawn(move || reader::run(files, Watch::new(), |batch| batches.blocking_send(batch).is_ok(), &stop))
-        .context("start the reading thread")
+    let runtime = tokio::runtime::Handle::current();
+    let read = move || {
+        let mut places: Option<mpsc::PermitIterator<'_, Batch>> = None;
+        let send = |batch| {
+            let place = places.as_mut().and_then(Iterator::next);
+            let place = place.or_else(|| places.insert(runtime.block_on(batches.reserve_many(READER_BATCHES)).ok()?).next());
+            place.map(|place| place.send(batch)).is_some()
+        };
+        reader::run(files, Watch::new(), send, &stop);
+    };
+    thread.spawn(read).context("start the reading thread")
 }
 
 /// Where the engine's inputs come together and its actions are carried out.
