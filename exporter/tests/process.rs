@@ -402,6 +402,18 @@ fn replay_and_explain_read_plain_packed_and_piped_logs() {
 }
 
 #[test]
+fn who_reads_the_output_may_have_enough_of_it() {
+    let (folder, config) = folder();
+    let log = folder.path().join("many.log");
+    append(&log, 0..10_000);
+    let mut command = hostwarden(&config, &["explain", "--format", "nginx_combined"]);
+    let mut child = command.arg(&log).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr)), (Some(0), "".into()));
+}
+
+#[test]
 fn raw_numbers_leave_the_process_nowhere() {
     let (folder, config) = folder();
     let log = folder.path().join("bot.log");
