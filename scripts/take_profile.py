@@ -4,8 +4,8 @@
 
     scripts/take_profile.py
 
-Builds the program with counters in it (in target/profile, some ten minutes on two cores), lets it read made-up logs and run the demo for
-a minute on loopback, and merges what was counted. Builds it once more by that profile (five minutes), and lets valgrind see which
+Builds the program with counters in it (in target/profile, some ten minutes on two cores), lets it read made-up logs, catch up on one of
+them and run the demo for a minute on loopback, and merges what was counted. Builds it once more by that profile (five minutes), and lets valgrind see which
 functions run. Needs valgrind, and llvm-profdata 19 or newer, but no newer than the LLVM of rustc: `rustup component add llvm-tools`,
 or Debian's llvm-19.
 """
@@ -43,6 +43,17 @@ DEMO_SECS = 60
 # Lines of each log that are read under valgrind, which is fifty times slower.
 ORDER_LINES = 20_000
 RELEASE = ["--release", "--bin", "hostwarden"]
+CONFIG = """
+[server]
+listen = ["127.0.0.1:{port}"]
+[state]
+dir = "{folder}/state"
+[[sources]]
+name = "web"
+file = "{log}"
+format = "nginx_combined"
+start = "beginning"
+"""
 PAGES = ["/metrics", "/", "/api/v1/findings", "/api/v1/clients", "/api/v1/attacks", "/api/v1/watchlist", "/api/v1/incidents"]
 
 
@@ -76,29 +87,40 @@ def ask(port, page):
         connection.close()
 
 
-def demo(program, environment):
-    """The demo, looked at by somebody all along: all formats, all detectors, pages, state. `program` is what it is started by."""
-    port = free_port()
-    command = [*program, "demo", "--listen", f"127.0.0.1:{port}", "--rate", "50"]
+def serve(command, port, environment, seconds):
+    """What serves is looked at by somebody, each second for so long after its first page."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 300
         while ask(port, "/metrics") != 200:
             if process.poll() is not None or time.monotonic() > end:
-                sys.exit(f"FAILED: the demo serves nothing (exit code {process.poll()})")
+                sys.exit(f"FAILED: {command} serves nothing (exit code {process.poll()})")
             time.sleep(0.5)
-        for _ in range(DEMO_SECS):
+        for _ in range(seconds):
             refused = [page for page in PAGES if ask(port, page) != 200]
             if refused:
-                sys.exit(f"FAILED: the demo does not answer {', '.join(refused)}")
+                sys.exit(f"FAILED: {command} does not answer {', '.join(refused)}")
             time.sleep(1)
         process.send_signal(signal.SIGTERM)
         if code := process.wait(120):
-            sys.exit(f"FAILED: the demo ended with {code}")
+            sys.exit(f"FAILED: {command} ended with {code}")
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+def demo(program, environment):
+    """All formats, all detectors, pages, state. `program` is what it is started by."""
+    port = free_port()
+    serve([*program, "demo", "--listen", f"127.0.0.1:{port}", "--rate", "50"], port, environment, DEMO_SECS)
+
+
+def catch_up(program, log, folder, environment):
+    """A log is read by the exporter, which keeps what replay does not: the feed and the state."""
+    port, config = free_port(), folder / "catching-up.toml"
+    config.write_text(CONFIG.format(port=port, folder=folder, log=log))
+    serve([*program, "run", "--config", str(config)], port, environment, 0)
 
 
 def running(**more):
@@ -176,6 +198,8 @@ def main():
             logs.append((kind, log))
             subprocess.run(replay(kind, log, PROGRAM), check=True, env=counting(number), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             inputs.append(f"--weighted-input={LOGS_WEIGHT},{folder}/{number}.profraw")
+        catch_up([PROGRAM], logs[0][1], folder, counting("catching-up"))
+        inputs.append(f"--weighted-input={LOGS_WEIGHT},{folder}/catching-up.profraw")
         demo([PROGRAM], counting("demo"))
         inputs.append(f"--weighted-input=1,{folder}/demo.profraw")
         # Sparse: what never ran is left out.
