@@ -43,7 +43,7 @@ use crate::sources::watch::Watch;
 use crate::store::{self, Store};
 
 /// Batches that wait for the engine at most; the reader waits then, and the file is the buffer.
-const INBOX_BATCHES: usize = 8;
+const INBOX_BATCHES: usize = 16;
 /// Places in the inbox that the reader of files waits for at once: waking it for each would cost more than the reading.
 const READER_BATCHES: usize = INBOX_BATCHES / 2;
 /// Questions that wait at most.

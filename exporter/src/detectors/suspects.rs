@@ -427,6 +427,7 @@ mod tests {
                 assert!(suspect.note(at, deed(class, 8)).is_new);
                 assert_eq!((suspect.hours(seconds(at)).0, u32::from(suspect.distinct_strong)), (3 * strong, 2 * strong));
                 suspect.begin_anew();
+                assert_eq!(serde_json::from_str::<Suspect>(&serde_json::to_string(&suspect).unwrap()).unwrap(), suspect);
                 assert_eq!((suspect.hours(seconds(at)).0, suspect.distinct_strong), (0, 0));
                 let later = at.plus(std::time::Duration::from_secs(2 * 86_400));
                 assert!(suspect.note(later, deed(class, 7)).is_new, "{class:?}: another day");

@@ -17,7 +17,30 @@ type SavedTally = (usize, u32, u16, f32, [u16; FIRSTS]);
 #[serde(untagged)]
 enum SavedHistory {
     One(u64),
-    All(Slots<24>, Slots<30>, [u64; 4], [u64; 2], [u64; 4]),
+    /// The last is left out if it is the same as the first of the bits.
+    All(Slots<24>, Slots<30>, Bits<4>, Bits<2>, Option<Bits<4>>),
+}
+
+/// The places of the bits that are set: a few, mostly.
+struct Bits<const WORDS: usize>([u64; WORDS]);
+
+impl<const WORDS: usize> Serialize for Bits<WORDS> {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let is_set = |place: &usize| self.0[place / 64] >> (place % 64) & 1 == 1;
+        out.collect_seq((0..WORDS * 64).filter(is_set))
+    }
+}
+
+impl<'de, const WORDS: usize> Deserialize<'de> for Bits<WORDS> {
+    fn deserialize<D: serde::Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        let mut words = [0; WORDS];
+        for place in Vec::<usize>::deserialize(input)? {
+            if let Some(word) = words.get_mut(place / 64) {
+                *word |= 1 << (place % 64);
+            }
+        }
+        Ok(Self(words))
+    }
 }
 
 /// As it was saved before: with a history of everybody.
@@ -37,7 +60,8 @@ impl Serialize for Suspect {
         let tallies = self.tallies.iter().map(tally).collect();
         let history = self.history.as_ref().map(|history| {
             let History { hours, days, seen, seen_weak, seen_since_strike } = **history;
-            SavedHistory::All(hours, days, seen, seen_weak, seen_since_strike)
+            let since_strike = (seen_since_strike != seen).then_some(Bits(seen_since_strike));
+            SavedHistory::All(hours, days, Bits(seen), Bits(seen_weak), since_strike)
         });
         let history = history.unwrap_or(SavedHistory::One(self.only));
         let Self { first, last, requests, deeds, strong, scored_at, told, distinct_strong, .. } = *self;
@@ -58,7 +82,8 @@ impl<'de> Deserialize<'de> for Suspect {
         let points = tallies.iter().map(|tally| tally.points).sum();
         let (only, history) = match history {
             SavedHistory::One(only) => (only, None),
-            SavedHistory::All(hours, days, seen, seen_weak, seen_since_strike) => {
+            SavedHistory::All(hours, days, Bits(seen), Bits(seen_weak), since_strike) => {
+                let seen_since_strike = since_strike.map_or(seen, |Bits(words)| words);
                 (0, Some(Box::new(History { hours, days, seen, seen_weak, seen_since_strike })))
             }
         };
@@ -69,7 +94,7 @@ impl<'de> Deserialize<'de> for Suspect {
 impl From<SavedBefore> for Saved {
     fn from(before: SavedBefore) -> Self {
         let SavedBefore(first, last, requests, deeds, strong, tallies, scored_at, told, hours, days, distinct_strong, ..) = before;
-        let history = SavedHistory::All(hours, days, before.11, before.12, before.13);
+        let history = SavedHistory::All(hours, days, Bits(before.11), Bits(before.12), Some(Bits(before.13)));
         Self(first, last, requests, deeds, strong, tallies, scored_at, told, distinct_strong, history)
     }
 }
