@@ -7,7 +7,6 @@ use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 use super::logged::{LoggedAttack, LoggedAttacks, Seen, cut};
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
@@ -176,7 +175,7 @@ struct Samples {
 impl Samples {
     fn make_shown(&mut self, privacy: &Privacy) {
         // A client hardly ever changes its method, nor its agent: what was logged once is scrubbed once.
-        let mut known: SmallVec<[(Text, Text); 4]> = SmallVec::new();
+        let mut known: Vec<(Text, Text)> = Vec::new();
         for place in 0..self.kept.len() {
             let (before, rest) = self.kept.split_at_mut(place);
             let Some(sample) = rest.first_mut() else { return };
