@@ -199,6 +199,8 @@ impl Desk {
                     Some(question) => self.question(question, inbox.len()),
                     None => continue,
                 },
+                // Before the batches, of which there is one after the other while much is read: what is found must be saved all the same.
+                _ = tick.tick() => Input::Tick,
                 batch = inbox.recv(), if reading => match batch {
                     Some(batch) => Input::Lines(batch),
                     None if deadline.is_some() => {
@@ -217,7 +219,6 @@ impl Desk {
                     }
                 },
                 delivered = self.notifying.next() => Input::Delivered(delivered),
-                _ = tick.tick() => Input::Tick,
             };
             for action in self.engine.step(clock::now(), input) {
                 if let Action::Stopped = action {

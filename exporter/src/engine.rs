@@ -260,10 +260,6 @@ impl Engine {
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
-        if self.last_commit == Timestamp::default() {
-            // What was taken up at the start is saved: all that has been read since is saved when it is all, or after the usual rest.
-            self.last_commit = now;
-        }
         let has_rested = |rest| now.has_passed(rest, self.last_commit);
         let has_findings = findings.are_unsaved() && has_rested(FINDINGS_REST);
         let is_wanted = has_findings || notices.are_unsaved() || self.shared.feeds.wants_commit(now);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::logged::{LoggedAttack, LoggedAttacks, Seen, cut};
+use super::logged::{self, LoggedAttack, LoggedAttacks, Seen, cut};
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
@@ -54,7 +54,7 @@ pub(super) struct Entry {
 
 impl Entry {
     fn new(logged: &LoggedAttack, privacy: &Privacy) -> Self {
-        let shown = |text: &[u8]| privacy.scrub_request(text, TEXT_CHARS);
+        let shown = |text: &[u8]| logged::shown(text, TEXT_CHARS, privacy);
         let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         let texts = logged.texts();
         Self {
@@ -69,7 +69,7 @@ impl Entry {
             method: shown(texts.method),
             path: shown(texts.target),
             status: logged.status,
-            user_agent: privacy.scrub_agent(texts.user_agent, TEXT_CHARS),
+            user_agent: logged::shown_agent(texts.user_agent, TEXT_CHARS, privacy),
         }
     }
 }
@@ -133,8 +133,8 @@ impl Text {
     /// As people may see it.
     pub(super) fn shown(&self, privacy: &Privacy) -> String {
         match self {
-            Self::Raw(text) => privacy.scrub_request(text, TEXT_CHARS),
-            Self::Agent(agent) => privacy.scrub_agent(agent, TEXT_CHARS),
+            Self::Raw(text) => logged::shown(text, TEXT_CHARS, privacy),
+            Self::Agent(agent) => logged::shown_agent(agent, TEXT_CHARS, privacy),
             Self::Shown(text) => text.as_ref().to_owned(),
         }
     }

@@ -4,10 +4,13 @@
 use std::collections::VecDeque;
 
 use crate::event::{Attack, HttpRequest, Timestamp};
+use crate::privacy::Privacy;
 use crate::subject::Client;
 
 /// As much of each text as is kept, in bytes: before it is scrubbed.
 const TEXT_BYTES: usize = 400;
+/// As many characters behind the last one that is shown of a text that was cut: more than an address, a number or a password has.
+const DOUBTFUL_CHARS: usize = 80;
 
 /// Where an attack was seen.
 pub(super) struct Seen<'a> {
@@ -129,29 +132,39 @@ impl LoggedAttack {
     }
 }
 
-/// As much of a text as is kept. What is cut ends before the word or number that the cut would go through: half an address or half a
-/// number is not known as one by the scrub.
+/// As much of a text as is kept.
 pub(super) fn cut(text: &[u8]) -> &[u8] {
-    let Some(mut kept) = text.get(..TEXT_BYTES).filter(|kept| kept.len() < text.len()) else { return text };
-    for is_joined in [is_in_word, is_in_number] {
-        kept = &kept[..kept.iter().rposition(|&byte| !is_joined(byte)).map_or(0, |last| last + 1)];
+    text.get(..TEXT_BYTES).unwrap_or(text)
+}
+
+/// A text of a request as [`cut`] left it, as people may see it.
+pub(super) fn shown(text: &[u8], max_chars: usize, privacy: &Privacy) -> String {
+    scrubbed(text, max_chars, |max_chars| privacy.scrub_request(text, max_chars))
+}
+
+/// The same of a user agent.
+pub(super) fn shown_agent(agent: &[u8], max_chars: usize, privacy: &Privacy) -> String {
+    scrubbed(agent, max_chars, |max_chars| privacy.scrub_agent(agent, max_chars))
+}
+
+/// Half an address or number is not known as one by the scrub: what the cut may have gone through is not shown.
+fn scrubbed(text: &[u8], max_chars: usize, scrub: impl FnOnce(usize) -> String) -> String {
+    if text.len() < TEXT_BYTES {
+        return scrub(max_chars);
     }
-    kept
-}
-
-fn is_in_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte >= 0x80 || matches!(byte, b'@' | b'_' | b'-' | b'.' | b'+' | b'%')
-}
-
-/// Digits, and what people write between them.
-fn is_in_number(byte: u8) -> bool {
-    byte.is_ascii_digit() || matches!(byte, b' ' | b'(' | b')' | b'/' | b'-' | b'.' | b'+' | b'%')
+    let mut shown = scrub(usize::MAX);
+    let count = shown.chars().count().saturating_sub(DOUBTFUL_CHARS).min(max_chars);
+    let end = shown.char_indices().nth(count).map_or(shown.len(), |(at, _)| at);
+    shown.truncate(end);
+    shown.push('…');
+    shown
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::AttackClass;
+    use crate::privacy::{ClientMode, SenderMode};
 
     #[test]
     fn the_last_ones_are_there_as_they_were_logged() {
@@ -180,16 +193,26 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_goes_through_no_word_and_no_number() {
-        let long = |end: &str| format!("/?{}={end}{}", "a".repeat(TEXT_BYTES - 3 - end.len()), "x".repeat(50));
-        for (end, kept) in
-            [("ana.perez", ""), ("b&mail=ana%40", "b&mail="), ("b&tel=600 98 7", "b&tel="), ("b&tel=600/98/", "b&tel="), ("b;", "b;")]
-        {
-            let text = long(end).into_bytes();
-            let expected = [&text[..TEXT_BYTES - end.len()], kept.as_bytes()].concat();
-            assert!(cut(&text) == expected, "{end}: {}", String::from_utf8_lossy(cut(&text)));
+    fn what_is_cut_shows_no_half_of_anything() {
+        let privacy = Privacy::new(SenderMode::Hash, ClientMode::Hash, b"salt", 160);
+        let shown = |text: &str| shown(cut(text.as_bytes()), 200, &privacy);
+        for end in [
+            "mail=ana.perez@example.org",
+            "a=2001:db8:85a3:0:0:8a2e:370:7334",
+            "a=600 98 71 23",
+            "u=http://ana:pa!ss@b.example/",
+            "x/a1b2c3d4e5f6a7b8/pro",
+        ] {
+            for length in 1..=end.len() {
+                // The scrub makes the front short, so that what the cut goes through would be seen.
+                let front = format!("/?token={}&", "s".repeat(TEXT_BYTES - "/?token=&".len() - length));
+                let shown = shown(&format!("{front}{end}{}", "z".repeat(30)));
+                assert!(!["ana", "2001", "600", "pa!", "a1b2"].iter().any(|part| shown.contains(part)), "{shown}");
+            }
         }
-        assert_eq!(cut("7".repeat(TEXT_BYTES).as_bytes()).len(), TEXT_BYTES, "what fits is not cut");
-        assert!(cut("7".repeat(TEXT_BYTES + 1).as_bytes()).is_empty());
+        for long in ["../".repeat(200), "%2e%2e%2f".repeat(100), "A".repeat(1_000)] {
+            assert_eq!(shown(&long), long.chars().take(200).chain(['…']).collect::<String>());
+        }
+        assert_eq!(shown(&"x".repeat(150)).len(), 150);
     }
 }

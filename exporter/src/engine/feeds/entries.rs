@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Said;
-use crate::engine::logged::LoggedAttack;
+use crate::engine::logged::{self, LoggedAttack};
 use crate::engine::telling::shown;
 use crate::event::{BotMessage, Direction, FirewallAction, FirewallEvent, PlayerChange, PlayerEvent, Protocol, SshAuth, SshOutcome};
 use crate::feed::Field;
@@ -114,20 +114,20 @@ pub(in crate::engine) fn bot_error(privacy: &Privacy, kind: &str, summary: &[u8]
 }
 
 /// An attack on a web server.
-pub(super) fn attack(privacy: &Privacy, logged: &LoggedAttack) -> Said {
-    let texts = logged.texts();
+pub(super) fn attack(privacy: &Privacy, attack: &LoggedAttack) -> Said {
+    let texts = attack.texts();
     let site = String::from_utf8_lossy(texts.site);
-    let from = From { client: &shown(logged.client, privacy), country: &String::from_utf8_lossy(&logged.country) };
-    let method = privacy.scrub_request(texts.method, NAME_CHARS);
-    let path = privacy.scrub_request(texts.target, PATH_CHARS);
-    let (class, status) = (logged.attack.class.as_str(), logged.status);
+    let from = From { client: &shown(attack.client, privacy), country: &String::from_utf8_lossy(&attack.country) };
+    let method = logged::shown(texts.method, NAME_CHARS, privacy);
+    let path = logged::shown(texts.target, PATH_CHARS, privacy);
+    let (class, status) = (attack.attack.class.as_str(), attack.status);
     let mut fields = vec![
         field("class", class),
         field("site", &*site),
         field("method", method.as_str()),
         field("path", path.as_str()),
         field("status", status.to_string()),
-        field("user_agent", privacy.scrub_agent(texts.user_agent, AGENT_CHARS)),
+        field("user_agent", logged::shown_agent(texts.user_agent, AGENT_CHARS, privacy)),
     ];
     fields.extend(from.fields());
     Said { text: format!("{from} tried {class} on {site}: {method} {path}, answered {status}"), fields }
