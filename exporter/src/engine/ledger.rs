@@ -174,21 +174,10 @@ struct Samples {
 
 impl Samples {
     fn make_shown(&mut self, privacy: &Privacy) {
-        // A client hardly ever changes its method, nor its agent: what was logged once is scrubbed once.
-        let mut known: Vec<(Text, Text)> = Vec::new();
         for place in 0..self.kept.len() {
             let (before, rest) = self.kept.split_at_mut(place);
             let Some(sample) = rest.first_mut() else { return };
-            for text in [&mut sample.method, &mut sample.path, &mut sample.user_agent] {
-                match known.iter().find(|(logged, _)| logged == text) {
-                    Some((_, shown)) => *text = shown.clone(),
-                    None => {
-                        let logged = text.clone();
-                        text.make_shown(privacy);
-                        known.push((logged, text.clone()));
-                    }
-                }
-            }
+            [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
             // What was kept once is again.
             if let Some(other) = before.iter().find(|other| other.user_agent == sample.user_agent) {
                 sample.user_agent = other.user_agent.clone();

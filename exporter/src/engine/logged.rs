@@ -29,8 +29,10 @@ pub(super) struct Seen<'a> {
 pub(super) struct LoggedAttacks {
     facts: VecDeque<Facts>,
     texts: VecDeque<u8>,
-    /// How many were forgotten, and the bytes of their texts: the number of the oldest one, and where its texts began.
-    forgotten: (u64, u64),
+    /// How many were forgotten: the number of the oldest one that is left.
+    forgotten: u64,
+    /// The bytes of their texts: where those of the oldest one begin.
+    forgotten_bytes: u64,
 }
 
 /// What an attack's texts are about.
@@ -55,7 +57,7 @@ const _: () = assert!(TEXTS * TEXT_BYTES <= u16::MAX as usize);
 impl LoggedAttacks {
     /// Writes an attack down, and gives its number.
     pub(super) fn push(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) -> u64 {
-        let start = self.forgotten.1 + self.texts.len() as u64;
+        let start = self.forgotten_bytes + self.texts.len() as u64;
         let mut end = 0;
         let ends = [seen.source.as_bytes(), seen.site.as_bytes(), request.method, request.target, request.user_agent].map(|text| {
             let text = cut(text);
@@ -64,14 +66,15 @@ impl LoggedAttacks {
             end
         });
         self.facts.push_back(Facts { at, client: seen.client, country: seen.country, attack, status: request.status, start, ends });
-        self.forgotten.0 + self.facts.len() as u64 - 1
+        self.forgotten + self.facts.len() as u64 - 1
     }
 
     /// Forgets the oldest one.
     pub(super) fn pop(&mut self) {
         if let Some(Facts { ends: [.., end], .. }) = self.facts.pop_front() {
             self.texts.drain(..usize::from(end));
-            self.forgotten = (self.forgotten.0 + 1, self.forgotten.1 + u64::from(end));
+            self.forgotten += 1;
+            self.forgotten_bytes += u64::from(end);
         }
     }
 
@@ -83,19 +86,19 @@ impl LoggedAttacks {
     /// The one of this number.
     pub(super) fn get(&self, number: u64) -> Option<LoggedAttack> {
         let Facts { at, client, country, attack, status, start, ends } = *self.facts.get(self.place(number)?)?;
-        let start = usize::try_from(start - self.forgotten.1).ok()?;
+        let start = usize::try_from(start - self.forgotten_bytes).ok()?;
         let texts = self.texts.range(start..start + usize::from(ends[TEXTS - 1])).copied().collect();
         Some(LoggedAttack { at, client, country, attack, status, texts, ends })
     }
 
     /// All but the first `skip`, oldest first.
     pub(super) fn iter(&self, skip: usize) -> impl DoubleEndedIterator<Item = LoggedAttack> {
-        let oldest = self.forgotten.0;
+        let oldest = self.forgotten;
         (oldest + skip as u64..oldest + self.facts.len() as u64).filter_map(|number| self.get(number))
     }
 
     fn place(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.forgotten.0)?).ok()
+        usize::try_from(number.checked_sub(self.forgotten)?).ok()
     }
 }
 
