@@ -80,7 +80,7 @@ const ROOMS: &[Room] = &[
         pure(
             "detectors",
             &["event", "finding", "privacy", "sample", "snapshot", "subject"],
-            &["foldhash", "hashbrown", "lru", "serde", "serde_json", "sha2", "smallvec"],
+            &["base64", "foldhash", "hashbrown", "lru", "postcard", "serde", "serde_json", "sha2", "smallvec"],
         ),
         &["suspects", "window"],
     ),

@@ -437,11 +437,24 @@ mod tests {
 
     #[test]
     fn who_was_saved_before_is_known_still() {
-        let before = "[1775253600,1775253601,2,2,2,[[10,1,1,9.5,[52489,0,0,0]],[3,1,1,25.0,[71,0,0,0]]],1775253601,0,[493126,[[0,2]]],\
-                      [20546,[[0,2]]],2,[2341871806232657920,0,0,0],[0,0],[2341871806232657920,0,0,0]]";
-        let suspect: Suspect = serde_json::from_str(before).unwrap();
-        assert_eq!((suspect.deeds, suspect.distinct_strong, suspect.hours(1_775_253_601), suspect.points), (2, 2, (2, 1), 34.5));
-        assert_eq!(serde_json::from_str::<Suspect>(&serde_json::to_string(&suspect).unwrap()).unwrap(), suspect);
+        // Two versions ago with a history of everybody, one ago of who did several things.
+        let whole = "[1775253600,1775253601,2,2,2,[[10,1,1,9.5,[52489,0,0,0]],[3,1,1,25.0,[71,0,0,0]]],1775253601,0,[493126,[[0,2]]],\
+                     [20546,[[0,2]]],2,[2341871806232657920,0,0,0],[0,0],[2341871806232657920,0,0,0]]";
+        let listed = "[1775253600,1775253601,2,2,2,[[10,1,1,9.5,[52489,0,0,0]],[3,1,1,25.0,[71,0,0,0]]],1775253601,0,2,\
+                      [[493126,[[0,2]]],[20546,[[0,2]]],[55,61],[],null]]";
+        let [whole, listed] = [whole, listed].map(|before| serde_json::from_str::<Suspect>(before).unwrap());
+        assert_eq!((whole.deeds, whole.distinct_strong, whole.hours(1_775_253_601), whole.points), (2, 2, (2, 1), 34.5));
+        assert_eq!((whole.first, whole.last, whole.scored_at), (1_775_253_600, 1_775_253_601, 1_775_253_601));
+        assert_eq!(serde_json::from_str::<Suspect>(&serde_json::to_string(&whole).unwrap()).unwrap(), whole);
+        assert_eq!(listed, whole);
+        let once = "[1775255548,1775255549,1,1,1,[[8,1,1,12.0,[22881,0,0,0]]],1775255548,0,1,5789765975897481405]";
+        let mut once: Suspect = serde_json::from_str(once).unwrap();
+        assert_eq!((once.deeds, once.only, &once.history), (1, 5_789_765_975_897_481_405, &None));
+        (once.first, once.last) = (once.last, once.first);
+        assert_eq!(serde_json::from_str::<Suspect>(&serde_json::to_string(&once).unwrap()).unwrap(), once, "clocks go back");
+        for damaged in ["\"\"", "\"QUJD\"", "\"%\"", "[]", "{}", "7"] {
+            assert!(serde_json::from_str::<Suspect>(damaged).is_err(), "{damaged}");
+        }
     }
 
     #[test]
