@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::logged::{LoggedAttacks, Seen};
+use super::logged::{LoggedAttacks, Seen, Showing};
 use crate::event::{Attack, BotMessage, HttpRequest, Timestamp, rfc3339_or_null};
 use crate::feed::{Batch, Entry, Feed, Field, Pushed};
 use crate::metrics::{Page, names, notifications};
@@ -194,8 +194,8 @@ impl Feeds {
     }
 
     /// An entry, written out; `None` if it is about an attack that is not kept any more.
-    pub(super) fn written(&self, entry: &Kept, privacy: &Privacy) -> Option<Entry> {
-        written(entry, &self.attacks, privacy)
+    pub(super) fn written(&self, entry: &Kept, showing: &Showing<'_>) -> Option<Entry> {
+        written(entry, &self.attacks, showing)
     }
 
     /// The number of the last entry; 0: there never was one.
@@ -219,7 +219,8 @@ impl Feeds {
         let pushing = self.pushing.as_mut()?;
         let (pushed, saved) = (pushing.pushed(), self.saved);
         let entries = || behind(&self.rings, pushed).into_iter().take_while(|entry| entry.id() <= saved);
-        pushing.next(now, waiting, || entries().filter_map(|entry| written(entry, &self.attacks, privacy)))
+        let showing = entries::showing(privacy);
+        pushing.next(now, waiting, || entries().filter_map(|entry| written(entry, &self.attacks, &showing)))
     }
 
     /// How pushing stands; `None`: nothing is pushed. What `hostwarden_notifications_total{notifier="loki"}` and the outbox's gauges are
@@ -267,8 +268,8 @@ impl Feeds {
         }
         let already = self.saving.0.max(self.saved);
         self.saving = (self.last_id, self.pushing.as_ref().map_or(0, Pushing::pushed));
-        let (rings, attacks) = (&self.rings, &self.attacks);
-        let lines = |id| behind(rings, id).into_iter().filter_map(|entry| written(entry, attacks, privacy)).collect();
+        let (rings, attacks, showing) = (&self.rings, &self.attacks, entries::showing(privacy));
+        let lines = |id| behind(rings, id).into_iter().filter_map(|entry| written(entry, attacks, &showing)).collect();
         self.log.write(|| lines(already), || lines(0))
     }
 
@@ -286,12 +287,12 @@ impl Feeds {
     }
 }
 
-fn written(entry: &Kept, attacks: &LoggedAttacks, privacy: &Privacy) -> Option<Entry> {
+fn written(entry: &Kept, attacks: &LoggedAttacks, showing: &Showing<'_>) -> Option<Entry> {
     let (said, source) = match entry {
         Kept::Written(entry) => return Some(entry.clone()),
         Kept::Attack { number, .. } => {
             let logged = attacks.get(*number)?;
-            (entries::attack(privacy, &logged), String::from_utf8_lossy(logged.texts().source).into_owned())
+            (entries::attack(showing, &logged), String::from_utf8_lossy(logged.texts().source).into_owned())
         }
         Kept::Message { source, message, .. } => (message.said(), source.to_string()),
     };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::logged::{self, LoggedAttack, LoggedAttacks, Seen, cut};
+use super::logged::{LoggedAttack, LoggedAttacks, Seen, Showing, cut};
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
@@ -34,6 +34,11 @@ const RECENT: &str = "clients/attacks";
 const TOPS: &str = "tops";
 const SAMPLES: &str = "clients/samples";
 
+/// Texts as this room shows them.
+pub(super) fn showing(privacy: &Privacy) -> Showing<'_> {
+    Showing::new(privacy, TEXT_CHARS)
+}
+
 /// An attack, fit to be shown but for its client.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Entry {
@@ -53,8 +58,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    fn new(logged: &LoggedAttack, privacy: &Privacy) -> Self {
-        let shown = |text: &[u8]| logged::shown(text, TEXT_CHARS, privacy);
+    fn new(logged: &LoggedAttack, showing: &Showing<'_>) -> Self {
+        let shown = |text: &[u8]| showing.text(text, TEXT_CHARS);
         let plain = |text: &[u8]| String::from_utf8_lossy(text).into_owned();
         let texts = logged.texts();
         Self {
@@ -69,7 +74,7 @@ impl Entry {
             method: shown(texts.method),
             path: shown(texts.target),
             status: logged.status,
-            user_agent: logged::shown_agent(texts.user_agent, TEXT_CHARS, privacy),
+            user_agent: showing.agent(texts.user_agent),
         }
     }
 }
@@ -131,17 +136,17 @@ impl Text {
     }
 
     /// As people may see it.
-    pub(super) fn shown(&self, privacy: &Privacy) -> String {
+    pub(super) fn shown(&self, showing: &Showing<'_>) -> String {
         match self {
-            Self::Raw(text) => logged::shown(text, TEXT_CHARS, privacy),
-            Self::Agent(agent) => logged::shown_agent(agent, TEXT_CHARS, privacy),
+            Self::Raw(text) => showing.text(text, TEXT_CHARS),
+            Self::Agent(agent) => showing.agent(agent),
             Self::Shown(text) => text.as_ref().to_owned(),
         }
     }
 
-    fn make_shown(&mut self, privacy: &Privacy) {
+    fn make_shown(&mut self, showing: &Showing<'_>) {
         if !matches!(self, Self::Shown(_)) {
-            *self = Self::Shown(self.shown(privacy).into());
+            *self = Self::Shown(self.shown(showing).into());
         }
     }
 
@@ -173,11 +178,11 @@ struct Samples {
 }
 
 impl Samples {
-    fn make_shown(&mut self, privacy: &Privacy) {
+    fn make_shown(&mut self, showing: &Showing<'_>) {
         for place in 0..self.kept.len() {
             let (before, rest) = self.kept.split_at_mut(place);
             let Some(sample) = rest.first_mut() else { return };
-            [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(privacy));
+            [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(showing));
             // What was kept once is again.
             if let Some(other) = before.iter().find(|other| other.user_agent == sample.user_agent) {
                 sample.user_agent = other.user_agent.clone();
@@ -306,7 +311,8 @@ impl Ledger {
 
     /// The last attacks, newest first.
     pub(super) fn recent(&self, privacy: &Privacy) -> impl Iterator<Item = Entry> {
-        self.since.iter(0).rev().map(|logged| Entry::new(&logged, privacy)).chain(self.before.iter().rev().cloned())
+        let showing = showing(privacy);
+        self.since.iter(0).rev().map(move |logged| Entry::new(&logged, &showing)).chain(self.before.iter().rev().cloned())
     }
 
     /// All that is ranked.
@@ -331,13 +337,13 @@ impl Ledger {
     /// The writes that save what is new.
     pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
         let known = self.before.len() + self.since.len() - std::mem::take(&mut self.unsaved);
-        let (before, since) = (&self.before, &self.since);
+        let (before, since, showing) = (&self.before, &self.since, showing(privacy));
         let shown = |known: usize| {
-            let since = since.iter(known.saturating_sub(before.len())).map(|logged| Entry::new(&logged, privacy));
+            let since = since.iter(known.saturating_sub(before.len())).map(|logged| Entry::new(&logged, &showing));
             before.iter().skip(known).cloned().chain(since).collect()
         };
-        self.samples.each_changed(|samples| samples.make_shown(privacy));
-        self.tops.each_changed(|top| top.text.make_shown(privacy));
+        self.samples.each_changed(|samples| samples.make_shown(&showing));
+        self.tops.each_changed(|top| top.text.make_shown(&showing));
         let write = self.log.write(|| shown(known), || shown(0));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }

@@ -1,7 +1,8 @@
 //! The last attacks as they were logged. They are made ready for people when somebody looks or when they are saved: most are driven out
 //! by newer ones before anybody does.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
 
 use crate::event::{Attack, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
@@ -140,14 +141,44 @@ pub(super) fn cut(text: &[u8]) -> &[u8] {
     text.get(..TEXT_BYTES).unwrap_or(text)
 }
 
-/// A text of a request as [`cut`] left it, as people may see it.
-pub(super) fn shown(text: &[u8], max_chars: usize, privacy: &Privacy) -> String {
-    scrubbed(text, max_chars, |max_chars| privacy.scrub_request(text, max_chars))
+/// Makes texts of many requests ready for people. User agents come again and again: each is scrubbed once.
+pub(super) struct Showing<'a> {
+    privacy: &'a Privacy,
+    agent_chars: usize,
+    agents: RefCell<HashMap<Box<[u8]>, String>>,
 }
 
-/// The same of a user agent.
-pub(super) fn shown_agent(agent: &[u8], max_chars: usize, privacy: &Privacy) -> String {
-    scrubbed(agent, max_chars, |max_chars| privacy.scrub_agent(agent, max_chars))
+/// Different user agents that are remembered: whoever sends others each time shall not fill the memory.
+const MAX_AGENTS: usize = 256;
+
+impl<'a> Showing<'a> {
+    /// User agents are shown with so many characters.
+    pub(super) fn new(privacy: &'a Privacy, agent_chars: usize) -> Self {
+        Self { privacy, agent_chars, agents: RefCell::default() }
+    }
+
+    /// The settings.
+    pub(super) fn privacy(&self) -> &'a Privacy {
+        self.privacy
+    }
+
+    /// A text of a request as [`cut`] left it, as people may see it.
+    pub(super) fn text(&self, text: &[u8], max_chars: usize) -> String {
+        scrubbed(text, max_chars, |max_chars| self.privacy.scrub_request(text, max_chars))
+    }
+
+    /// The same of a user agent.
+    pub(super) fn agent(&self, agent: &[u8]) -> String {
+        if let Some(known) = self.agents.borrow().get(agent) {
+            return known.clone();
+        }
+        let shown = scrubbed(agent, self.agent_chars, |max_chars| self.privacy.scrub_agent(agent, max_chars));
+        let mut agents = self.agents.borrow_mut();
+        if agents.len() < MAX_AGENTS {
+            agents.insert(agent.into(), shown.clone());
+        }
+        shown
+    }
 }
 
 /// Half an address or number is not known as one by the scrub: what the cut may have gone through is not shown.
@@ -198,7 +229,8 @@ mod tests {
     #[test]
     fn what_is_cut_shows_no_half_of_anything() {
         let privacy = Privacy::new(SenderMode::Hash, ClientMode::Hash, b"salt", 160);
-        let shown = |text: &str| shown(cut(text.as_bytes()), 200, &privacy);
+        let showing = Showing::new(&privacy, 200);
+        let shown = |text: &str| showing.text(cut(text.as_bytes()), 200);
         for end in [
             "mail=ana.perez@example.org",
             "a=2001:db8:85a3:0:0:8a2e:370:7334",
@@ -217,5 +249,20 @@ mod tests {
             assert_eq!(shown(&long), long.chars().take(200).chain(['…']).collect::<String>());
         }
         assert_eq!(shown(&"x".repeat(150)).len(), 150);
+    }
+
+    #[test]
+    fn agents_are_remembered_as_they_are_shown_and_not_without_end() {
+        let privacy = Privacy::new(SenderMode::Hash, ClientMode::Hash, b"salt", 160);
+        let showing = Showing::new(&privacy, 60);
+        for _ in 0..2 {
+            for number in 0..2 * MAX_AGENTS {
+                let agent = format!("curl/8.{number} ana{number}@example.org {}", "x".repeat(number));
+                let alone = Showing::new(&privacy, 60).agent(cut(agent.as_bytes()));
+                assert_eq!(showing.agent(cut(agent.as_bytes())), alone);
+                assert!(alone.starts_with(&format!("curl/8.{number} <address>")), "{alone}");
+            }
+        }
+        assert_eq!(showing.agents.borrow().len(), MAX_AGENTS);
     }
 }

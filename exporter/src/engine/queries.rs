@@ -6,7 +6,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::detection::Detection;
+use super::feeds::entries;
 use super::ledger::{self, What};
+use super::logged::Showing;
 use super::telling::shown;
 use super::{Engine, Shared};
 use crate::detectors::suspects::{Kind, Suspect};
@@ -202,8 +204,9 @@ impl Engine {
             Query::Feed(window, filter) => {
                 let feeds = &self.shared.feeds;
                 let holds = filter.holds.as_deref().unwrap_or_default().to_lowercase();
+                let showing = entries::showing(privacy);
                 let entries = feeds.newest(filter.after, filter.feed);
-                let written = |entry| feeds.written(entry, privacy);
+                let written = |entry| feeds.written(entry, &showing);
                 let entries =
                     entries.filter(|entry| holds.is_empty() || written(entry).is_some_and(|entry| FeedFilter::lets_pass(&entry, &holds)));
                 let mut answer = window.page("feed", entries, |entry| written(entry).map(|entry| happened(&entry)));
@@ -261,8 +264,9 @@ impl Engine {
 /// The most frequent of what was part of attacks that `belongs` chooses.
 fn ranking(detection: &Detection, privacy: &Privacy, what: What, belongs: impl Fn(&str, AttackClass) -> bool) -> Vec<Value> {
     let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
+    let showing = ledger::showing(privacy);
     for top in detection.ledger.tops().filter(|top| top.what == what && belongs(&top.site, top.class)) {
-        *counts.entry(top.text.shown(privacy)).or_default() += top.count;
+        *counts.entry(top.text.shown(&showing)).or_default() += top.count;
     }
     ranked(counts)
 }
@@ -338,7 +342,8 @@ fn one(now: Timestamp, detection: &Detection, privacy: &Privacy, id: &str) -> Op
         })
     };
     view["terms"] = terms.iter().map(term).collect();
-    view["samples"] = detection.ledger.samples(client).map(|one| sample(one, privacy)).collect();
+    let showing = ledger::showing(privacy);
+    view["samples"] = detection.ledger.samples(client).map(|one| sample(one, &showing)).collect();
     view["organisation"] = detection.locate.organisation(client.address()).into();
     view["never_ban"] = never_ban.into();
     view["crowdsec"] = crowdsec.into();
@@ -356,10 +361,10 @@ fn is_named(client: Client, id: &str, privacy: &Privacy) -> bool {
     address(id) == Some(client) || shown(client, privacy) == id
 }
 
-fn sample(sample: &ledger::Sample, privacy: &Privacy) -> Value {
+fn sample(sample: &ledger::Sample, showing: &Showing<'_>) -> Value {
     json!({
-        "at": time(sample.at), "class": sample.class.as_str(), "why": sample.why, "meaning": sample.meaning, "method": sample.method.shown(privacy),
-        "path": sample.path.shown(privacy), "status": sample.status, "user_agent": sample.user_agent.shown(privacy),
+        "at": time(sample.at), "class": sample.class.as_str(), "why": sample.why, "meaning": sample.meaning, "method": sample.method.shown(showing),
+        "path": sample.path.shown(showing), "status": sample.status, "user_agent": sample.user_agent.shown(showing),
     })
 }
 

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::Said;
-use crate::engine::logged::{self, LoggedAttack};
+use crate::engine::logged::{LoggedAttack, Showing};
 use crate::engine::telling::shown;
 use crate::event::{BotMessage, Direction, FirewallAction, FirewallEvent, PlayerChange, PlayerEvent, Protocol, SshAuth, SshOutcome};
 use crate::feed::Field;
@@ -113,13 +113,18 @@ pub(in crate::engine) fn bot_error(privacy: &Privacy, kind: &str, summary: &[u8]
     Said { text, fields: vec![field("kind", kind)] }
 }
 
+/// Texts of requests as the feed shows them.
+pub(in crate::engine) fn showing(privacy: &Privacy) -> Showing<'_> {
+    Showing::new(privacy, AGENT_CHARS)
+}
+
 /// An attack on a web server.
-pub(super) fn attack(privacy: &Privacy, attack: &LoggedAttack) -> Said {
+pub(super) fn attack(showing: &Showing<'_>, attack: &LoggedAttack) -> Said {
     let texts = attack.texts();
     let site = String::from_utf8_lossy(texts.site);
-    let from = From { client: &shown(attack.client, privacy), country: &String::from_utf8_lossy(&attack.country) };
-    let method = logged::shown(texts.method, NAME_CHARS, privacy);
-    let path = logged::shown(texts.target, PATH_CHARS, privacy);
+    let from = From { client: &shown(attack.client, showing.privacy()), country: &String::from_utf8_lossy(&attack.country) };
+    let method = showing.text(texts.method, NAME_CHARS);
+    let path = showing.text(texts.target, PATH_CHARS);
     let (class, status) = (attack.attack.class.as_str(), attack.status);
     let mut fields = vec![
         field("class", class),
@@ -127,7 +132,7 @@ pub(super) fn attack(privacy: &Privacy, attack: &LoggedAttack) -> Said {
         field("method", method.as_str()),
         field("path", path.as_str()),
         field("status", status.to_string()),
-        field("user_agent", logged::shown_agent(texts.user_agent, AGENT_CHARS, privacy)),
+        field("user_agent", showing.agent(texts.user_agent)),
     ];
     fields.extend(from.fields());
     Said { text: format!("{from} tried {class} on {site}: {method} {path}, answered {status}"), fields }

@@ -48,7 +48,8 @@ impl Rig {
     }
 
     fn all(&self) -> Vec<(u64, String)> {
-        let written = |entry| self.feeds.written(entry, &self.privacy);
+        let showing = entries::showing(&self.privacy);
+        let written = |entry| self.feeds.written(entry, &showing);
         self.feeds.newest(0, None).filter_map(written).map(|entry| (entry.id, entry.text)).collect()
     }
 
