@@ -41,14 +41,14 @@ pub(super) const DELETE: &str = "DELETE FROM pieces WHERE section = ?1";
 /// A second process that looks into the database (a backup) holds a commit up for no longer than this.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// WAL: a commit appends to one file. FULL: on disk when it returns. 256 KiB of page cache: rows are written once and read at start
+/// WAL: a commit appends to one file. FULL: on disk when it returns. 128 KiB of page cache: rows are written once and read at start
 /// only. A checkpoint every 512 pages keeps the log at about 2 MiB; pages written many times in between reach the database once.
 const SETTINGS: &str = "
     PRAGMA journal_mode = WAL;
     PRAGMA synchronous = FULL;
     PRAGMA wal_autocheckpoint = 512;
     PRAGMA journal_size_limit = 4194304;
-    PRAGMA cache_size = -256;
+    PRAGMA cache_size = -128;
     PRAGMA mmap_size = 0;
     PRAGMA temp_store = MEMORY;
     PRAGMA trusted_schema = OFF;
