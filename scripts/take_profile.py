@@ -40,8 +40,12 @@ LOGS = [("combined", 300_000, None), ("combined", 50_000, 50_000), ("json", 100_
 # What is counted while logs are read weighs so much more than the demo, which also writes its logs.
 LOGS_WEIGHT = 20
 DEMO_SECS = 60
+# Longer than a minute, after which state is saved.
+FOLLOW_SECS = 70
 # Lines of each log that are read under valgrind, which is fifty times slower.
-ORDER_LINES = 20_000
+ORDER_LINES = 40_000
+# What runs on a processor with more instructions than valgrind knows.
+UNSEEN = re.compile(r"^_ZN4sha2\d*.*x86_sha")
 RELEASE = ["--release", "--bin", "hostwarden"]
 CONFIG = """
 [server]
@@ -54,6 +58,12 @@ file = "{log}"
 format = "nginx_combined"
 start = "beginning"
 """
+HEADERS = {
+    "Accept": "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
+    "Connection": "close",
+    "User-Agent": "Prometheus/2.42.0+ds",
+    "X-Prometheus-Scrape-Timeout-Seconds": "10",
+}
 PAGES = ["/metrics", "/", "/api/v1/findings", "/api/v1/clients", "/api/v1/attacks", "/api/v1/watchlist", "/api/v1/incidents"]
 
 
@@ -74,10 +84,10 @@ def profdata():
 
 
 def ask(port, page):
-    """The status of a page; 0 if nobody answers."""
+    """The status of a page, asked for as Prometheus does; 0 if nobody answers."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
-        connection.request("GET", page)
+        connection.request("GET", page, headers=HEADERS)
         answer = connection.getresponse()
         answer.read()
         return answer.status
@@ -87,8 +97,8 @@ def ask(port, page):
         connection.close()
 
 
-def serve(command, port, environment, seconds):
-    """What serves is looked at by somebody, each second for so long after its first page."""
+def serve(command, port, environment, seconds, pages=PAGES, each_second=lambda: None):
+    """What serves is looked at by somebody, each second for so long after its first page, when also something else may be done."""
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         end = time.monotonic() + 300
@@ -97,7 +107,8 @@ def serve(command, port, environment, seconds):
                 sys.exit(f"FAILED: {command} serves nothing (exit code {process.poll()})")
             time.sleep(0.5)
         for _ in range(seconds):
-            refused = [page for page in PAGES if ask(port, page) != 200]
+            each_second()
+            refused = [page for page in pages if ask(port, page) != 200]
             if refused:
                 sys.exit(f"FAILED: {command} does not answer {', '.join(refused)}")
             time.sleep(1)
@@ -116,11 +127,26 @@ def demo(program, environment):
     serve([*program, "demo", "--listen", f"127.0.0.1:{port}", "--rate", "50"], port, environment, DEMO_SECS)
 
 
-def catch_up(program, log, folder, environment):
+def run(program, log, folder, environment, **serving):
     """A log is read by the exporter, which keeps what replay does not: the feed and the state."""
-    port, config = free_port(), folder / "catching-up.toml"
-    config.write_text(CONFIG.format(port=port, folder=folder, log=log))
-    serve([*program, "run", "--config", str(config)], port, environment, 0)
+    port, config = free_port(), folder / "run.toml"
+    config.write_text(CONFIG.format(port=port, folder=tempfile.mkdtemp(dir=folder), log=log))
+    serve([*program, "run", "--config", str(config)], port, environment, **serving)
+
+
+def follow(program, lines, folder, environment):
+    """What most users have: one log, of which the exporter reads the last lines, while Prometheus asks for the page, and which is rotated."""
+    log = folder / "followed.log"
+    log.write_bytes(b"")
+    late, each, seconds = iter(lines), len(lines) // (FOLLOW_SECS - 5), itertools.count()
+
+    def append():
+        if next(seconds) == FOLLOW_SECS // 2:
+            log.rename(f"{log}.1")
+        with open(log, "ab") as out:
+            out.writelines(itertools.islice(late, each))
+
+    run(program, log, folder, environment, seconds=FOLLOW_SECS, pages=["/metrics"], each_second=append)
 
 
 def running(**more):
@@ -154,21 +180,36 @@ def functions(callgrind):
 
 
 def order(logs, folder):
-    """Which functions run, in the order that they are to lie in: those that read logs, then those that serve, look and save."""
-    callgrind = ["valgrind", "--tool=callgrind", "--demangle=no"]
-    seen = []
+    """Which functions run, in the order that they are to lie in: what reads a combined log, what else an exporter does that has such a
+    log alone, what reads logs of other kinds, and what is left of all that the demo shows."""
+    seen = {}
+
+    def watch(what, start):
+        file = folder / f"{what}.callgrind"
+        start(["valgrind", "--tool=callgrind", "--demangle=no", f"--callgrind-out-file={file}", ORDERED])
+        seen[what] = functions(file)
+
+    def read(kind, log):
+        return lambda program: subprocess.run(
+            [*program[:-1], *replay(kind, log, program[-1])], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+
+    followed = []
     for number, (kind, log) in enumerate(logs):
-        short = folder / "short.log"
-        with open(log, "rb") as lines, open(short, "wb") as out:
-            out.writelines(itertools.islice(lines, ORDER_LINES))
-        command = [*callgrind, f"--callgrind-out-file={folder}/{number}.callgrind", *replay(kind, short, ORDERED)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        seen += functions(folder / f"{number}.callgrind")
-    demo([*callgrind, f"--callgrind-out-file={folder}/demo.callgrind", ORDERED], running())
-    ordered = list(dict.fromkeys(seen + functions(folder / "demo.callgrind")))
+        with open(log, "rb") as lines:
+            short = list(itertools.islice(lines, ORDER_LINES))
+        (folder / "short.log").write_bytes(b"".join(short))
+        watch(f"{number}-{kind}", read(kind, folder / "short.log"))
+        if kind == "combined":
+            followed += short
+    watch("run", lambda program: follow(program, followed, folder, running()))
+    watch("demo", lambda program: demo(program, running()))
+    combined = [what for what in seen if what.endswith("-combined")]
+    ordered = list(dict.fromkeys(name for what in [*combined, "run", *seen] for name in seen[what]))
     if not ordered:
         sys.exit("FAILED: valgrind saw no function of the program")
-    return ordered
+    symbols = [line.split()[-1] for line in output("nm", "--defined-only", ORDERED).splitlines()]
+    return [name for name in symbols if UNSEEN.search(name)] + ordered
 
 
 def main():
@@ -198,7 +239,7 @@ def main():
             logs.append((kind, log))
             subprocess.run(replay(kind, log, PROGRAM), check=True, env=counting(number), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
             inputs.append(f"--weighted-input={LOGS_WEIGHT},{folder}/{number}.profraw")
-        catch_up([PROGRAM], logs[0][1], folder, counting("catching-up"))
+        run([PROGRAM], logs[0][1], folder, counting("catching-up"), seconds=0)
         inputs.append(f"--weighted-input={LOGS_WEIGHT},{folder}/catching-up.profraw")
         demo([PROGRAM], counting("demo"))
         inputs.append(f"--weighted-input=1,{folder}/demo.profraw")
