@@ -1,4 +1,4 @@
-//! Expressions that are looked for in decoded values. Only those are asked whose required texts ([`required`]) stand in the value, and
+//! Expressions that are looked for in decoded values. Only those are asked whose required texts ([`Required`]) stand in the value, and
 //! each is compiled when it is first asked, so that start-up is quick and what nobody tries costs no memory.
 
 use std::cell::OnceCell;
@@ -8,7 +8,7 @@ use regex_automata::meta::{Config, Regex};
 use regex_automata::util::syntax;
 
 use super::automaton::Needles;
-use super::required;
+use super::required::Required;
 use super::rules::Rule;
 
 /// States that an expression may remember, in bytes. There are some two hundred; all payloads of the test data together and texts made of
@@ -59,7 +59,7 @@ impl Expressions {
 
 impl Signatures {
     /// Reads the tables. An expression that does not compile would never match: a test looks at each.
-    pub(super) fn new(tables: &[&'static [Signature]]) -> Self {
+    pub(super) fn new(tables: &[&'static [Signature]], required: &Required) -> Self {
         let mut signatures: Vec<&'static Signature> = tables.iter().flat_map(|table| table.iter()).collect();
         signatures.sort_by_key(|one| one.rule.class);
         let patterns = signatures.iter().flat_map(|one| one.patterns.iter().map(|pattern| (&one.rule, *pattern)));
@@ -67,7 +67,7 @@ impl Signatures {
         let mut needles: BTreeMap<Vec<u8>, [Expressions; 2]> = BTreeMap::new();
         let mut without = [Expressions::default(); 2];
         for (place, (_, pattern)) in patterns.iter().enumerate() {
-            let mut sets = required::texts(pattern).into_iter();
+            let mut sets = required.texts(pattern).into_iter();
             for (number, without) in without.iter_mut().enumerate() {
                 match sets.next() {
                     Some(texts) => texts.into_iter().for_each(|text| needles.entry(text).or_default()[number].add(place)),

@@ -18,16 +18,9 @@ fn request<'a>(method: &'a str, target: &'a str, status: u16) -> HttpRequest<'a>
 
 #[test]
 fn every_signature_compiles() {
-    for table in [
-        script::SIGNATURES,
-        script::COMPACT,
-        shell::SIGNATURES,
-        files::SIGNATURES,
-        queries::SIGNATURES,
-        remote::SIGNATURES,
-        remote::HEADERS,
-    ] {
-        assert!(signatures::Signatures::new(&[table]).compile(), "{:?}", table[0].rule);
+    let required = required::Required::new();
+    for table in values::TABLES.iter().copied().flatten() {
+        assert!(signatures::Signatures::new(&[table], &required).compile(), "{:?}", table[0].rule);
     }
     for pattern in [shell::COMMAND, files::PROGRAM] {
         assert!(signatures::Expression::new(pattern).compiled().is_some(), "{pattern}");
@@ -392,7 +385,7 @@ fn each_word_that_tells_is_found_in_any_case_wherever_it_stands() {
 #[test]
 fn a_quick_look_misses_nothing() {
     let (quick, paths) = (Quick::new(), Paths::new());
-    let signatures = signatures::Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES]);
+    let signatures = signatures::Signatures::new(&[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES], &required::Required::new());
     let class = |rule: Option<&'static Rule>| rule.map(|rule| rule.class);
     proptest!(|(text in pieces())| {
         let value = text.to_ascii_lowercase();

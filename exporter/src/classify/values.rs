@@ -10,8 +10,9 @@ use super::automaton::{Case, automaton};
 use super::lanes;
 use super::normalise::{self, MAX_BYTES};
 use super::paths::QUERY_RULES;
+use super::required::Required;
 use super::rules::{Found, Place, Rule, rule, stronger};
-use super::signatures::{Expression, Signatures};
+use super::signatures::{Expression, Signature, Signatures};
 use super::{files, jndi, queries, remote, script, shell, sql};
 
 mod words;
@@ -19,6 +20,13 @@ mod words;
 pub(in crate::classify) use words::ODD_IN_HEADERS;
 pub(super) use words::telling_words_of_targets;
 use words::{RETURNS, TELLING_WORDS};
+
+/// Of decoded values, of values without what may stand between letters, and of headers.
+pub(super) const TABLES: [&[&[Signature]]; 3] = [
+    &[script::SIGNATURES, shell::SIGNATURES, files::SIGNATURES, queries::SIGNATURES, remote::SIGNATURES],
+    &[script::COMPACT],
+    &[remote::HEADERS],
+];
 
 static COMMAND: Rule =
     rule!(RceAttempt, "command under a telling name", "Tried to run a command through a parameter that a web shell or a hole would run");
@@ -57,16 +65,12 @@ pub(super) struct Values {
 
 impl Values {
     pub(super) fn new() -> Self {
+        let required = Required::new();
+        let [signatures, compact, headers] = TABLES.map(|tables| Signatures::new(tables, &required));
         Self {
-            signatures: Signatures::new(&[
-                script::SIGNATURES,
-                shell::SIGNATURES,
-                files::SIGNATURES,
-                queries::SIGNATURES,
-                remote::SIGNATURES,
-            ]),
-            compact: Signatures::new(&[script::COMPACT]),
-            headers: Signatures::new(&[remote::HEADERS]),
+            signatures,
+            compact,
+            headers,
             telling: automaton(TELLING_WORDS.iter().map(|word| word.as_bytes()), Case::Lower),
             odd_in_header: automaton(ODD_IN_HEADERS.iter().map(|word| word.as_bytes()), Case::Any),
             named_for_commands: automaton(NAMES_OF_COMMANDS.iter().map(|part| part.as_bytes()), Case::Lower),
