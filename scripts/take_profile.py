@@ -6,12 +6,13 @@
 
 Builds the program with counters in it (in target/profile, some ten minutes on two cores), lets it read made-up logs, catch up on one of
 them and run the demo for a minute on loopback, and merges what was counted. Builds it once more by that profile (five minutes), and lets valgrind see which
-functions run. Needs valgrind, and llvm-profdata 19 or newer, but no newer than the LLVM of rustc: `rustup component add llvm-tools`,
+functions run. Needs valgrind, zstd, and llvm-profdata 19 or newer, but no newer than the LLVM of rustc: `rustup component add llvm-tools`,
 or Debian's llvm-19.
 """
 
 import http.client
 import itertools
+import json
 import os
 import re
 import shutil
@@ -44,8 +45,10 @@ DEMO_SECS = 60
 FOLLOW_SECS = 70
 # Lines of each log that are read under valgrind, which is fifty times slower.
 ORDER_LINES = 40_000
-# What runs on a processor with more instructions than valgrind knows.
-UNSEEN = re.compile(r"^_ZN4sha2\d*.*x86_sha")
+# What runs before valgrind looks, or on a processor with more instructions than it knows.
+UNSEEN = re.compile(r"^_ZN4sha2\d*.*x86_sha|^_ZN9crc32fast.*calculate_avx512|^_start$")
+# Requests of all kinds that are told apart, see its README.
+LABELLED = ROOT / "exporter/tests/detection/data"
 RELEASE = ["--release", "--bin", "hostwarden"]
 CONFIG = """
 [server]
@@ -134,6 +137,15 @@ def run(program, log, folder, environment, **serving):
     serve([*program, "run", "--config", str(config)], port, environment, **serving)
 
 
+def labelled():
+    """The labelled requests as lines of a combined log."""
+    texts = [output("zstd", "-dc", file) for file in sorted(LABELLED.glob("*.zst"))]
+    for number, request in enumerate(json.loads(line) for text in texts for line in text.splitlines()):
+        method, uri, referrer, agent = (str(request.get(name) or "-").replace('"', "\\x22") for name in ("method", "uri", "ref", "ua"))
+        status, client = request.get("status") or 404, f"198.51.{number // 250 % 250}.{number % 250}"
+        yield f'{client} - - [04/Apr/2026:12:00:00 +0000] "{method} {uri} HTTP/1.1" {status} 100 "{referrer}" "{agent}"\n'.encode()
+
+
 def follow(program, lines, folder, environment):
     """What most users have: one log, of which the exporter reads the last lines, while Prometheus asks for the page, and which is rotated."""
     log = folder / "followed.log"
@@ -194,7 +206,7 @@ def order(logs, folder):
             [*program[:-1], *replay(kind, log, program[-1])], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
-    followed = []
+    followed = list(labelled())
     for number, (kind, log) in enumerate(logs):
         with open(log, "rb") as lines:
             short = list(itertools.islice(lines, ORDER_LINES))
@@ -214,8 +226,9 @@ def order(logs, folder):
 
 def main():
     merge = profdata()
-    if not shutil.which("valgrind"):
-        sys.exit("Missing: valgrind (apt-get install valgrind)")
+    for program in ("valgrind", "zstd"):
+        if not shutil.which(program):
+            sys.exit(f"Missing: {program} (apt-get install {program})")
     # Another wrapper would take the place of exporter/pgo/rustc.
     building = {name: value for name, value in os.environ.items() if name not in ("RUSTC_WRAPPER", "CARGO_BUILD_RUSTC_WRAPPER")}
     # Cargo sees neither what the wrapper is told nor the new profile: nothing built before is of use.
