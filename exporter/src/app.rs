@@ -5,7 +5,7 @@
 //! on a third, which sleeps between commits.
 
 use std::collections::HashMap;
-use std::io::Write as _;
+use std::io::{BufWriter, Write as _};
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::time::Duration;
@@ -37,13 +37,14 @@ mod probes;
 mod process;
 mod pushing;
 
+use crate::sources::buffers::Buffers;
 use crate::sources::docker_logs::DockerSource;
 use crate::sources::reader::{self, Polled};
 use crate::sources::watch::Watch;
 use crate::store::{self, Store};
 
 /// Batches that wait for the engine at most; the reader waits then, and the file is the buffer.
-const INBOX_BATCHES: usize = 16;
+const INBOX_BATCHES: usize = 6;
 /// Places in the inbox that the reader of files waits for at once: waking it for each would cost more than the reading.
 const READER_BATCHES: usize = INBOX_BATCHES / 2;
 /// Questions that wait at most.
@@ -72,7 +73,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }
-    let Parts { engine, files, containers, probes, notifiers, loki } =
+    let Parts { engine, files, buffers, containers, probes, notifiers, loki } =
         setup::build(&config, detection, opened.sections, opened.set_aside.is_some())?;
     for address in server.local_addrs() {
         info!(%address, tls = config.server.tls.is_some(), "Serving metrics.");
@@ -84,7 +85,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
     for planned in containers {
         followers.spawn(DockerSource::new(planned, batches.clone()).run());
     }
-    let reader = read(files, batches, reader_stops)?;
+    let reader = read(files, buffers.clone(), batches, reader_stops)?;
     let (handle, questions) = http::Handle::channel(QUESTIONS);
     let (stop_server, mut server_stops) = watch::channel(false);
     let server = tokio::spawn(server.serve(handle, async move {
@@ -94,6 +95,7 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
 
     let mut desk = Desk {
         engine,
+        buffers,
         store: Some(opened.store),
         committing: None,
         findings: Default::default(),
@@ -115,7 +117,12 @@ async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> 
 }
 
 /// Starts the thread that reads files. It ends when `stop` becomes readable or nobody takes its batches any more.
-fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStream) -> anyhow::Result<std::thread::JoinHandle<()>> {
+fn read(
+    files: Vec<Box<dyn Polled>>,
+    buffers: Buffers,
+    batches: mpsc::Sender<Batch>,
+    stop: UnixStream,
+) -> anyhow::Result<std::thread::JoinHandle<()>> {
     let thread = std::thread::Builder::new().name("files".to_owned());
     let runtime = tokio::runtime::Handle::current();
     let read = move || {
@@ -125,7 +132,7 @@ fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStr
             let place = place.or_else(|| places.insert(runtime.block_on(batches.reserve_many(READER_BATCHES)).ok()?).next());
             place.map(|place| place.send(batch)).is_some()
         };
-        reader::run(files, Watch::new(), send, &stop);
+        reader::run(files, Watch::new(), &buffers, send, &stop);
     };
     thread.spawn(read).context("start the reading thread")
 }
@@ -133,6 +140,8 @@ fn read(files: Vec<Box<dyn Polled>>, batches: mpsc::Sender<Batch>, stop: UnixStr
 /// Where the engine's inputs come together and its actions are carried out.
 struct Desk {
     engine: Engine,
+    /// Where batches go when their lines are counted.
+    buffers: Buffers,
     /// Away while a commit is under way.
     store: Option<Store>,
     committing: Option<JoinHandle<(Store, bool, Duration)>>,
@@ -242,7 +251,8 @@ impl Desk {
                 "Nearly all requests come from a proxy's address. Name the proxy in web.trusted_proxies and log X-Forwarded-For, or set \
                  real_ip in the web server."
             ),
-            Action::Recycle(_) | Action::Stopped => {}
+            Action::Recycle(buffer) => self.buffers.give(buffer),
+            Action::Stopped => {}
         }
     }
 
@@ -268,7 +278,7 @@ impl Desk {
         };
         self.store = store;
         if ok {
-            self.findings[1].drain(..).for_each(|finding| tell(&finding));
+            tell(self.findings[1].drain(..));
         }
         Input::Committed { ok, took }
     }
@@ -303,11 +313,11 @@ impl Desk {
     }
 }
 
-/// Writes a finding to stdout, one JSON object a line. That nobody reads it is no reason to stop.
-fn tell(finding: &Finding) {
-    let mut line = serde_json::json!(finding).to_string();
-    line.push('\n');
-    drop(std::io::stdout().lock().write_all(line.as_bytes()));
+/// Writes findings to stdout, one JSON object a line. That nobody reads them is no reason to stop.
+fn tell(findings: impl Iterator<Item = Finding>) {
+    let mut out = BufWriter::new(std::io::stdout().lock());
+    findings.for_each(|finding| drop(writeln!(out, "{}", serde_json::json!(finding))));
+    drop(out.flush());
 }
 
 /// The end of the commit under way; never, if there is none. A commit that panicked gives nothing.

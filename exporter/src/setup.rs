@@ -23,6 +23,7 @@ use crate::policy::never_ban::{self, NeverBan};
 use crate::privacy::Privacy;
 use crate::probes::Planned;
 use crate::snapshot::{Section, Write};
+use crate::sources::buffers::Buffers;
 use crate::sources::docker_logs;
 use crate::sources::file::FileSource;
 use crate::sources::journal::{self, JournalSource};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub engine: Engine,
     /// The sources in files, those of the journal among them, in the order of the configuration.
     pub files: Vec<Box<dyn Polled>>,
+    /// Where these find memory for the next lines.
+    pub buffers: Buffers,
     /// The containers whose logs are sources.
     pub containers: Vec<docker_logs::Planned>,
     /// The probes.
@@ -90,11 +93,14 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
     };
     let engine = Engine::new(setup);
     let (mut files, mut containers) = (Vec::<Box<dyn Polled>>::new(), Vec::new());
+    let buffers = Buffers::default();
     for (index, source) in config.sources.iter().enumerate() {
         let (pattern, bookmarks) = engine.bookmarks(index);
         let saved = Saved { pattern, bookmarks };
         match &source.input {
-            Input::File { pattern } => files.push(Box::new(FileSource::new(index, file(source, pattern), saved))),
+            Input::File { pattern } => {
+                files.push(Box::new(FileSource::new(index, file(source, pattern), saved).with_buffers(buffers.clone())))
+            }
             Input::Docker { container: name } => {
                 containers.push(docker_logs::Planned { index, config: container(config, source, name), saved })
             }
@@ -103,7 +109,7 @@ pub fn build(config: &Config, detection: DetectionSetup, saved: BTreeMap<String,
             }
         }
     }
-    Ok(Parts { files, containers, engine, probes: planned, notifiers, loki: feed::loki(config)? })
+    Ok(Parts { files, buffers, containers, engine, probes: planned, notifiers, loki: feed::loki(config)? })
 }
 
 fn file(source: &config::Source, pattern: &str) -> sources::Config {

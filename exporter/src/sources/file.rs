@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 
+use super::buffers::Buffers;
 use super::followed::{Block, Followed, Role, Step};
 use super::memory::Memory;
 use super::pattern::Pattern;
@@ -46,6 +47,7 @@ pub struct FileSource {
     pub(super) targets_changed: bool,
     cursor: usize,
     share: u64,
+    buffers: Buffers,
     more: bool,
     looked_at: Timestamp,
     /// This turn began with a look around.
@@ -88,6 +90,7 @@ impl FileSource {
             targets_changed: false,
             cursor: 0,
             share: SHARE_BYTES,
+            buffers: Buffers::default(),
             more: false,
             looked_at: Timestamp::default(),
             looking: false,
@@ -99,6 +102,12 @@ impl FileSource {
     /// Reads about `bytes` in one turn instead of the usual share.
     pub fn with_share(mut self, bytes: u64) -> Self {
         self.share = bytes.max(1);
+        self
+    }
+
+    /// Reads into buffers that come back from whoever takes the batches.
+    pub fn with_buffers(mut self, buffers: Buffers) -> Self {
+        self.buffers = buffers;
         self
     }
 
@@ -145,7 +154,7 @@ impl FileSource {
         let chunk = usize::try_from(self.share).unwrap_or(usize::MAX).min(CHUNK_BYTES);
         while *budget > 0 {
             let Some(file) = self.open.get_mut(&key) else { return true };
-            match file.step(now, chunk, self.config.max_line_bytes) {
+            match file.step(now, chunk, self.config.max_line_bytes, &self.buffers) {
                 Ok(Step::Block(block)) => {
                     *budget = budget.saturating_sub(block.read_bytes);
                     if !self.send(key, block, emit) {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use memchr::memchr;
 
 use super::bookmark::{HEAD_BYTES, Head, Print, TAIL_BYTES, Tail};
+use super::buffers::Buffers;
 use super::content::{Content, Stat};
 use super::lines;
 use crate::batch::FileBookmark;
@@ -161,7 +162,7 @@ impl Followed {
     }
 
     /// Reads on, about `chunk` bytes at most. Lines longer than `max_line` bytes are cut.
-    pub(super) fn step(&mut self, now: Timestamp, chunk: usize, max_line: usize) -> io::Result<Step> {
+    pub(super) fn step(&mut self, now: Timestamp, chunk: usize, max_line: usize, buffers: &Buffers) -> io::Result<Step> {
         let room = chunk.max(max_line.saturating_add(1));
         let stat = self.content.stat()?;
         if self.may_have_been_more(&stat) {
@@ -169,7 +170,7 @@ impl Followed {
         }
         let there = if self.content.is_archive() { u64::MAX } else { stat.size.saturating_sub(self.scanned) };
         let wanted = usize::try_from(there).unwrap_or(usize::MAX).min(room);
-        let mut bytes = Vec::new();
+        let mut bytes = buffers.take(wanted);
         self.content.read(self.scanned, wanted, &mut bytes)?;
         if self.is_blank() {
             let tail = std::mem::take(&mut self.print.tail);

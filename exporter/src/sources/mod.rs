@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::batch::{Bookmark, Status};
 
 mod bookmark;
+pub mod buffers;
 mod content;
 mod discover;
 pub mod docker_logs;
@@ -26,8 +27,8 @@ mod rotated;
 mod status;
 pub mod watch;
 
-/// Bytes read in one go. More saves time, but from 128 KiB on such memory goes back to the kernel with each batch.
-const CHUNK_BYTES: usize = 96 * 1024;
+/// Bytes read in one go: enough to make looking at the file again with each of them cheap.
+const CHUNK_BYTES: usize = 256 * 1024;
 /// Bytes that one source reads in one turn, before the others have theirs.
 const SHARE_BYTES: u64 = 1024 * 1024;
 /// Files that one source follows at most.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::Poll;
+use super::buffers::Buffers;
 use super::file::FileSource;
 use super::watch::{Target, Watch};
 use crate::batch::Batch;
@@ -39,8 +40,9 @@ impl Polled for FileSource {
     }
 }
 
-/// Reads until `stop` becomes readable or `send` gives `false`. `send` may block: then the files wait, and nothing is lost.
-pub fn run(mut sources: Vec<Box<dyn Polled>>, mut watch: Watch, mut send: impl FnMut(Batch) -> bool, stop: impl AsFd) {
+/// Reads until `stop` becomes readable or `send` gives `false`. `send` may block: then the files wait, and nothing is lost. `buffers` are
+/// those of the sources.
+pub fn run(mut sources: Vec<Box<dyn Polled>>, mut watch: Watch, buffers: &Buffers, mut send: impl FnMut(Batch) -> bool, stop: impl AsFd) {
     let stop = stop.as_fd();
     let mut rang = false;
     loop {
@@ -64,6 +66,7 @@ pub fn run(mut sources: Vec<Box<dyn Polled>>, mut watch: Watch, mut send: impl F
         if more {
             continue;
         }
+        buffers.free();
         if rang && wait(stop, None, REST) == Wake::Stop {
             return;
         }

@@ -8,6 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use hostwarden::batch::Batch;
+use hostwarden::sources::buffers::Buffers;
 use hostwarden::sources::file::FileSource;
 use hostwarden::sources::watch::Watch;
 use hostwarden::sources::{Config, Saved, Start, reader};
@@ -38,7 +39,8 @@ fn the_thread_reads_until_it_is_told_to_stop() {
     let sources = vec![source(0, "a.log"), source(1, "later/b.log")];
     let (sender, batches) = mpsc::sync_channel(1);
     let (stop, stopped) = UnixStream::pair().unwrap();
-    let reading = thread::spawn(move || reader::run(sources, Watch::new(), |batch| sender.send(batch).is_ok(), stopped));
+    let reading =
+        thread::spawn(move || reader::run(sources, Watch::new(), &Buffers::default(), |batch| sender.send(batch).is_ok(), stopped));
     let first: Vec<Batch> = (0..2).map(|_| batches.recv_timeout(PATIENCE).unwrap()).collect();
     assert!(first.iter().all(|batch| batch.lines.is_empty() && batch.status.caught_up && !batch.status.up));
 
@@ -68,5 +70,5 @@ fn the_thread_ends_when_nobody_listens() {
     let pattern = directory.path().join("a.log").to_string_lossy().into_owned();
     let config = Config { name: "a".into(), pattern, start: Start::End, max_line_bytes: 1000 };
     let (_stop, stopped) = UnixStream::pair().unwrap();
-    reader::run(vec![Box::new(FileSource::new(0, config, Saved::default()))], Watch::new(), |_| false, stopped);
+    reader::run(vec![Box::new(FileSource::new(0, config, Saved::default()))], Watch::new(), &Buffers::default(), |_| false, stopped);
 }
