@@ -323,7 +323,7 @@ impl Engine {
         let mut writes = self.first_writes.clone();
         let Shared { own, detection, privacy, feeds, .. } = &mut self.shared;
         writes.extend(self.sources.iter_mut().flat_map(|source| source.save(privacy, &mut self.unchanged)));
-        writes.extend(detection.save(privacy));
+        writes.extend(detection.save(privacy, feeds));
         writes.extend(feeds.save(privacy));
         writes.extend(self.probes.save());
         let mut counters = own.save();

@@ -226,9 +226,10 @@ impl Detection {
         let deed = Deed { kind: Kind::Web(class), what: hash(&[what]), times: 1 };
         let is_new = place.is_some_and(|place| self.deed(at, context, (client, place), deed, by));
         let deeds = place.map_or(0, |place| self.suspects.at(place).deeds);
-        let seen = Seen { source: context.source, site: http.site_name(request.host), path, client, deeds, country };
-        self.ledger.add(at, &seen, request, attack, is_new);
-        context.feeds.attack(at, &seen, request, attack);
+        let (number, site) = (self.ledger.count(), http.site_name(request.host));
+        let seen = Seen { number, source: context.source, site, path, client, deeds, country };
+        let is_fed = context.feeds.attack(at, &seen, request, attack);
+        self.ledger.add(at, &seen, request, attack, is_new, is_fed);
     }
 
     /// Holds something against a client that stands at a place, and tells what comes of it. Whether it is new of this client.
@@ -451,9 +452,9 @@ impl Detection {
         own[NOTICES] = self.notices.save_counters();
     }
 
-    /// The writes that save what changed.
-    pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
-        let mut writes = self.ledger.save(privacy);
+    /// The writes that save what changed; the feed has some of it.
+    pub(super) fn save(&mut self, privacy: &Privacy, feeds: &Feeds) -> Vec<Write> {
+        let mut writes = self.ledger.save(privacy, feeds.attacks());
         writes.extend(self.suspects.save());
         writes.extend(self.slow_attacker.as_mut().and_then(SlowAttacker::save));
         writes.extend(self.enumeration.iter_mut().flat_map(Enumeration::save));

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::ledger::first_recent;
 use super::logged::{LoggedAttacks, Seen, Showing};
 use crate::event::{Attack, BotMessage, HttpRequest, Timestamp, rfc3339_or_null};
 use crate::feed::{Batch, Entry, Feed, Field, Pushed};
@@ -19,7 +20,7 @@ mod pushing;
 mod rates;
 
 use entries::Message;
-use kept::Kept;
+use kept::{Kept, KeptMessage};
 pub use pushing::Settings as PushSettings;
 use pushing::{Counts, Pushing};
 use rates::{Bucket, Rate};
@@ -79,8 +80,9 @@ pub(super) struct Feeds {
     settings: Option<Settings>,
     /// By feed, oldest first: when room is needed it is taken from who has most, so that a flood drives out no other feed.
     rings: [VecDeque<Kept>; Feed::ALL.len()],
-    /// What the entries of attacks in the rings are about.
+    /// What the entries of attacks in the rings are about, and the ledger's last attacks. The rings need those from this number on.
     attacks: LoggedAttacks,
+    needed: u64,
     buckets: [Bucket; Feed::ALL.len()],
     /// Kept, and dropped for their number, by feed.
     counts: [[u64; 2]; Feed::ALL.len()],
@@ -106,6 +108,7 @@ impl Feeds {
             settings,
             rings: Default::default(),
             attacks: LoggedAttacks::default(),
+            needed: 0,
             buckets: serde_json::from_value(own["buckets"].clone()).unwrap_or_default(),
             counts: Default::default(),
             last_id: own["last_id"].as_u64().unwrap_or(0),
@@ -120,7 +123,7 @@ impl Feeds {
             counts.iter_mut().enumerate().for_each(|(index, count)| *count = own["counts"][feed.as_str()][index].as_u64().unwrap_or(0));
         }
         for entry in section.into_iter().flat_map(json_lines).filter_map(|line| serde_json::from_value(line).ok()) {
-            feeds.push(Kept::Written(entry));
+            feeds.push(Kept::Written(Box::new(entry)));
         }
         feeds.saved = feeds.last_id;
         feeds.pushing = settings.and_then(|settings| settings.push).map(|push| Pushing::new(push, &own["push"]));
@@ -131,16 +134,24 @@ impl Feeds {
     pub(super) fn add(&mut self, feed: Feed, at: Timestamp, source: &str, say: impl FnOnce() -> Said) {
         if self.has_room(feed, at) {
             let source = source.to_owned();
-            self.push(Kept::Written(say().entry(self.last_id + 1, at, feed, source)));
+            self.push(Kept::Written(Box::new(say().entry(self.last_id + 1, at, feed, source))));
         }
     }
 
-    /// Adds an attack, as [`Feeds::add`].
-    pub(super) fn attack(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) {
-        if self.has_room(Feed::Web, at) {
-            let number = self.attacks.push(at, seen, request, attack);
-            self.push(Kept::Attack { id: self.last_id + 1, at, number });
+    /// Adds an attack, as [`Feeds::add`]; whether there was room for it.
+    pub(super) fn attack(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) -> bool {
+        let has_room = self.has_room(Feed::Web, at);
+        if has_room {
+            self.attacks.push(at, seen, request, attack);
+            self.push(Kept::Attack { id: self.last_id + 1, at, number: seen.number });
+            self.attacks.forget_until(self.needed.min(first_recent(seen.number + 1)));
         }
+        has_room
+    }
+
+    /// The attacks that are kept.
+    pub(super) fn attacks(&self) -> &LoggedAttacks {
+        &self.attacks
     }
 
     /// Adds a message of a bot, as [`Feeds::add`]. `waited` is for how long the customer waited for this reply, in microseconds.
@@ -148,7 +159,7 @@ impl Feeds {
         if self.has_room(Feed::Bot, at) {
             let shows_text = self.settings.is_some_and(|settings| settings.bot_text);
             let message = Message::new(privacy, shows_text, message, waited);
-            self.push(Kept::Message { id: self.last_id + 1, at, source: source.into(), message });
+            self.push(Kept::Message(Box::new(KeptMessage { id: self.last_id + 1, at, source: source.into(), message })));
         }
     }
 
@@ -173,8 +184,8 @@ impl Feeds {
                 pushing.gone(gone.id());
             }
             // Of a ring the oldest one goes: so that of the attacks.
-            if let Kept::Attack { .. } = gone {
-                self.attacks.pop();
+            if let Kept::Attack { number, .. } = gone {
+                self.needed = number + 1;
             }
         }
     }
@@ -289,12 +300,12 @@ impl Feeds {
 
 fn written(entry: &Kept, attacks: &LoggedAttacks, showing: &Showing<'_>) -> Option<Entry> {
     let (said, source) = match entry {
-        Kept::Written(entry) => return Some(entry.clone()),
+        Kept::Written(entry) => return Some(entry.as_ref().clone()),
         Kept::Attack { number, .. } => {
             let logged = attacks.get(*number)?;
             (entries::attack(showing, &logged), String::from_utf8_lossy(logged.texts().source).into_owned())
         }
-        Kept::Message { source, message, .. } => (message.said(), source.to_string()),
+        Kept::Message(kept) => (kept.message.said(), kept.source.to_string()),
     };
     Some(said.entry(entry.id(), entry.at(), entry.feed(), source))
 }

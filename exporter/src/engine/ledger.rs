@@ -1,7 +1,6 @@
 //! Attacks for people to read: the last ones, what is attacked most, and samples of what each suspicious client did. What metrics must
 //! not carry: paths, agents, addresses.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
@@ -12,8 +11,13 @@ use super::logged::{LoggedAttack, LoggedAttacks, Seen, Showing, cut};
 use crate::detectors::window::{DAY, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
-use crate::snapshot::{ChangeLog, Section, Write, json_lines};
+use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
 use crate::subject::Client;
+
+mod samples;
+
+pub(super) use samples::Sample;
+use samples::Samples;
 
 /// Attacks that are kept for people.
 pub(super) const MAX_RECENT: usize = 500;
@@ -104,8 +108,8 @@ impl Weigh for Top {
 }
 
 /// A text of a request: as logged until somebody looks at it or it is saved, since most are never looked at.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "String", into = "String")]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(from = "String")]
 pub(super) enum Text {
     Raw(Arc<[u8]>),
     Agent(Arc<[u8]>),
@@ -118,10 +122,16 @@ impl From<String> for Text {
     }
 }
 
+impl Default for Text {
+    fn default() -> Self {
+        Self::Shown(Arc::default())
+    }
+}
+
 /// What was not made ready for people is nothing for the disk either.
-impl From<Text> for String {
-    fn from(text: Text) -> Self {
-        if let Text::Shown(shown) = text { shown.as_ref().to_owned() } else { Self::new() }
+impl Serialize for Text {
+    fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_str(if let Self::Shown(shown) = self { shown } else { "" })
     }
 }
 
@@ -157,51 +167,61 @@ impl Text {
     }
 }
 
-/// One thing that a client did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Sample {
-    pub(super) at: u32,
-    pub(super) class: AttackClass,
-    pub(super) why: Cow<'static, str>,
-    pub(super) meaning: Cow<'static, str>,
-    pub(super) method: Text,
-    pub(super) path: Text,
-    pub(super) status: u16,
-    pub(super) user_agent: Text,
+/// The last attacks. Those since the start are with the feed, as far as it had room for them: nothing is written down twice.
+struct Recent {
+    /// Before the start, as they were saved.
+    before: VecDeque<Entry>,
+    /// How many there were since.
+    count: u64,
+    /// Those of them that the feed had no room for.
+    unfed: LoggedAttacks,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Samples {
-    kept: Vec<Sample>,
-    count: u32,
-    last: u32,
+/// The number of the first attack that is among the last, when there were `count`.
+pub(super) fn first_recent(count: u64) -> u64 {
+    count.saturating_sub(MAX_RECENT as u64)
 }
 
-impl Samples {
-    fn make_shown(&mut self, showing: &Showing<'_>) {
-        for place in 0..self.kept.len() {
-            let (before, rest) = self.kept.split_at_mut(place);
-            let Some(sample) = rest.first_mut() else { return };
-            [&mut sample.method, &mut sample.path, &mut sample.user_agent].into_iter().for_each(|text| text.make_shown(showing));
-            // What was kept once is again.
-            if let Some(other) = before.iter().find(|other| other.user_agent == sample.user_agent) {
-                sample.user_agent = other.user_agent.clone();
-            }
+impl Recent {
+    fn new(mut before: VecDeque<Entry>) -> Self {
+        before.drain(..before.len().saturating_sub(MAX_RECENT));
+        Self { before, count: 0, unfed: LoggedAttacks::default() }
+    }
+
+    /// One more has been written down.
+    fn count(&mut self) {
+        self.count += 1;
+        self.unfed.forget_until(first_recent(self.count));
+        if self.before.len() + self.since() > MAX_RECENT {
+            self.before.pop_front();
         }
     }
-}
 
-impl Weigh for Samples {
-    fn weight(&self, now: u32) -> u64 {
-        u64::from(self.count) << 20 >> (now.saturating_sub(self.last) / DAY).min(40)
+    /// How many came since the start.
+    fn since(&self) -> usize {
+        usize::try_from(self.count - first_recent(self.count)).unwrap_or(MAX_RECENT)
+    }
+
+    /// The last so many since the start, oldest first.
+    fn last(&self, count: usize, fed: &LoggedAttacks) -> Vec<LoggedAttack> {
+        let first = self.count.saturating_sub(count as u64);
+        let mut last: Vec<LoggedAttack> = fed.since(first).chain(self.unfed.since(first)).collect();
+        last.sort_unstable_by_key(|logged| logged.number);
+        last
+    }
+
+    /// The last so many, oldest first.
+    fn shown(&self, count: usize, fed: &LoggedAttacks, showing: &Showing<'_>) -> Lines {
+        let since = self.since().min(count);
+        let before = self.before.iter().skip((self.before.len() + since).saturating_sub(count));
+        let since = self.last(since, fed).into_iter().map(|logged| Entry::new(&logged, showing));
+        before.cloned().chain(since).collect()
     }
 }
 
 /// The ledger.
 pub(super) struct Ledger {
-    /// The last attacks before the start, as they were saved, and those since.
-    before: VecDeque<Entry>,
-    since: LoggedAttacks,
+    recent: Recent,
     /// How many of the newest are not saved yet.
     unsaved: usize,
     log: ChangeLog,
@@ -215,11 +235,8 @@ impl Ledger {
     /// Takes up what was saved.
     pub(super) fn new<'s>(saved: impl Fn(&str) -> Option<&'s Section>) -> Self {
         let lines = saved(RECENT).into_iter().flat_map(json_lines);
-        let mut before: VecDeque<Entry> = lines.filter_map(|line| serde_json::from_value(line).ok()).collect();
-        before.drain(..before.len().saturating_sub(MAX_RECENT));
         Self {
-            before,
-            since: LoggedAttacks::default(),
+            recent: Recent::new(lines.filter_map(|line| serde_json::from_value(line).ok()).collect()),
             unsaved: 0,
             log: ChangeLog::new(RECENT.to_owned(), saved(RECENT)),
             waiting: vec![0; WAITING],
@@ -228,20 +245,25 @@ impl Ledger {
         }
     }
 
-    /// Writes an attack down. `is_new`: the client has not done the same before.
-    pub(super) fn add(&mut self, at: Timestamp, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, is_new: bool) {
+    /// How many attacks there were since the start.
+    pub(super) fn count(&self) -> u64 {
+        self.recent.count
+    }
+
+    /// Writes an attack down. `is_new`: the client has not done the same before. `is_fed`: the feed has it.
+    pub(super) fn add(&mut self, at: Timestamp, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, is_new: bool, is_fed: bool) {
         let secs = seconds(at);
         for (what, text) in [(What::Path, place.path), (What::Agent, request.user_agent)] {
-            self.count(secs, place, attack.class, what, text);
+            self.rank(secs, place, attack.class, what, text);
         }
         if is_new {
             self.sample(secs, place, request, attack);
         }
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
-        self.since.push(at, place, request, attack);
-        if self.before.len() + self.since.len() > MAX_RECENT && self.before.pop_front().is_none() {
-            self.since.pop();
+        if !is_fed {
+            self.recent.unfed.push(at, place, request, attack);
         }
+        self.recent.count();
     }
 
     /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who
@@ -289,7 +311,7 @@ impl Ledger {
         kept.push(sample);
     }
 
-    fn count(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) {
+    fn rank(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) {
         // Stays the same over restarts; whoever makes two paths meet spoils a ranking and nothing else.
         let key = foldhash::fast::FixedState::default().hash_one((place.site, class, what, text));
         let known = self.tops.find(&key);
@@ -309,10 +331,11 @@ impl Ledger {
         (top.count, top.last) = (top.count + 1, top.last.max(secs));
     }
 
-    /// The last attacks, newest first.
-    pub(super) fn recent(&self, privacy: &Privacy) -> impl Iterator<Item = Entry> {
-        let showing = showing(privacy);
-        self.since.iter(0).rev().map(move |logged| Entry::new(&logged, &showing)).chain(self.before.iter().rev().cloned())
+    /// The last attacks, newest first. `fed` has those that the feed keeps.
+    pub(super) fn recent(&self, privacy: &Privacy, fed: &LoggedAttacks) -> impl Iterator<Item = Entry> {
+        let (showing, last) = (showing(privacy), self.recent.last(MAX_RECENT, fed));
+        let before = self.recent.before.iter().rev().cloned();
+        last.into_iter().rev().map(move |logged| Entry::new(&logged, &showing)).chain(before)
     }
 
     /// All that is ranked.
@@ -335,16 +358,12 @@ impl Ledger {
     }
 
     /// The writes that save what is new.
-    pub(super) fn save(&mut self, privacy: &Privacy) -> Vec<Write> {
-        let known = self.before.len() + self.since.len() - std::mem::take(&mut self.unsaved);
-        let (before, since, showing) = (&self.before, &self.since, showing(privacy));
-        let shown = |known: usize| {
-            let since = since.iter(known.saturating_sub(before.len())).map(|logged| Entry::new(&logged, &showing));
-            before.iter().skip(known).cloned().chain(since).collect()
-        };
+    pub(super) fn save(&mut self, privacy: &Privacy, fed: &LoggedAttacks) -> Vec<Write> {
+        let (unsaved, showing) = (std::mem::take(&mut self.unsaved), showing(privacy));
+        let shown = |count| self.recent.shown(count, fed, &showing);
+        let write = self.log.write(|| shown(unsaved), || shown(MAX_RECENT));
         self.samples.each_changed(|samples| samples.make_shown(&showing));
         self.tops.each_changed(|top| top.text.make_shown(&showing));
-        let write = self.log.write(|| shown(known), || shown(0));
         write.into_iter().chain(self.tops.save()).chain(self.samples.save()).collect()
     }
 

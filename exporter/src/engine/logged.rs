@@ -1,5 +1,5 @@
-//! The last attacks as they were logged. They are made ready for people when somebody looks or when they are saved: most are driven out
-//! by newer ones before anybody does.
+//! Attacks as they were logged. They are made ready for people when somebody looks or when they are saved: most are driven out by newer
+//! ones before anybody does.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -15,6 +15,8 @@ const DOUBTFUL_CHARS: usize = 80;
 
 /// Where an attack was seen.
 pub(super) struct Seen<'a> {
+    /// Its number: how many there were before it since the start.
+    pub(super) number: u64,
     pub(super) source: &'a str,
     pub(super) site: &'a str,
     /// The target without its query.
@@ -25,20 +27,19 @@ pub(super) struct Seen<'a> {
     pub(super) country: [u8; 2],
 }
 
-/// The last attacks, oldest first. Their texts lie one behind the other, so that a flood of them writes to memory in order.
+/// Some of the last attacks, oldest first. Their texts lie one behind the other, so that a flood of them writes to memory in order.
 #[derive(Default)]
 pub(super) struct LoggedAttacks {
     facts: VecDeque<Facts>,
     texts: VecDeque<u8>,
-    /// How many were forgotten: the number of the oldest one that is left.
-    forgotten: u64,
-    /// The bytes of their texts: where those of the oldest one begin.
+    /// The bytes of texts that were forgotten: where those of the oldest one begin.
     forgotten_bytes: u64,
 }
 
 /// What an attack's texts are about.
 #[derive(Clone, Copy)]
 struct Facts {
+    number: u64,
     at: Timestamp,
     client: Client,
     country: [u8; 2],
@@ -56,8 +57,8 @@ const TEXTS: usize = 5;
 const _: () = assert!(TEXTS * TEXT_BYTES <= u16::MAX as usize);
 
 impl LoggedAttacks {
-    /// Writes an attack down, and gives its number.
-    pub(super) fn push(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) -> u64 {
+    /// Writes an attack down. Its number is higher than those before.
+    pub(super) fn push(&mut self, at: Timestamp, seen: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) {
         let start = self.forgotten_bytes + self.texts.len() as u64;
         let mut end = 0;
         let ends = [seen.source.as_bytes(), seen.site.as_bytes(), request.method, request.target, request.user_agent].map(|text| {
@@ -66,45 +67,41 @@ impl LoggedAttacks {
             end += text.len() as u16;
             end
         });
-        self.facts.push_back(Facts { at, client: seen.client, country: seen.country, attack, status: request.status, start, ends });
-        self.forgotten + self.facts.len() as u64 - 1
+        let Seen { number, client, country, .. } = *seen;
+        self.facts.push_back(Facts { number, at, client, country, attack, status: request.status, start, ends });
     }
 
-    /// Forgets the oldest one.
-    pub(super) fn pop(&mut self) {
-        if let Some(Facts { ends: [.., end], .. }) = self.facts.pop_front() {
+    /// Forgets those in front of this number.
+    pub(super) fn forget_until(&mut self, number: u64) {
+        while let Some(Facts { ends: [.., end], .. }) = self.facts.pop_front_if(|facts| facts.number < number) {
             self.texts.drain(..usize::from(end));
-            self.forgotten += 1;
             self.forgotten_bytes += u64::from(end);
         }
     }
 
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.facts.len()
-    }
-
     /// The one of this number.
     pub(super) fn get(&self, number: u64) -> Option<LoggedAttack> {
-        let Facts { at, client, country, attack, status, start, ends } = *self.facts.get(self.place(number)?)?;
+        let place = self.facts.binary_search_by_key(&number, |facts| facts.number).ok()?;
+        self.logged(self.facts.get(place)?)
+    }
+
+    /// Those from this number on, oldest first.
+    pub(super) fn since(&self, number: u64) -> impl Iterator<Item = LoggedAttack> {
+        let first = self.facts.partition_point(|facts| facts.number < number);
+        self.facts.range(first..).filter_map(|facts| self.logged(facts))
+    }
+
+    fn logged(&self, facts: &Facts) -> Option<LoggedAttack> {
+        let Facts { number, at, client, country, attack, status, start, ends } = *facts;
         let start = usize::try_from(start - self.forgotten_bytes).ok()?;
         let texts = self.texts.range(start..start + usize::from(ends[TEXTS - 1])).copied().collect();
-        Some(LoggedAttack { at, client, country, attack, status, texts, ends })
-    }
-
-    /// All but the first `skip`, oldest first.
-    pub(super) fn iter(&self, skip: usize) -> impl DoubleEndedIterator<Item = LoggedAttack> {
-        let oldest = self.forgotten;
-        (oldest + skip as u64..oldest + self.facts.len() as u64).filter_map(|number| self.get(number))
-    }
-
-    fn place(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.forgotten)?).ok()
+        Some(LoggedAttack { number, at, client, country, attack, status, texts, ends })
     }
 }
 
 /// An attack with what the log says of its request, unscrubbed.
 pub(super) struct LoggedAttack {
+    pub(super) number: u64,
     pub(super) at: Timestamp,
     pub(super) client: Client,
     pub(super) country: [u8; 2],
@@ -205,25 +202,25 @@ mod tests {
         let mut attacks = LoggedAttacks::default();
         let (at, attack) = (Timestamp::from_secs(1_775_253_600), Attack { class: AttackClass::Xss, why: "why", meaning: "what" });
         let target = |number: u64| format!("/{number}/{}", "x".repeat(number as usize * 7 % 390));
-        for number in 0..1_000 {
+        // What the feed has no room for is kept elsewhere: numbers are left out.
+        for number in (0..3_000).step_by(3) {
             let (target, agent) = (target(number), number.to_string());
             let request = HttpRequest { method: b"GET", target: target.as_bytes(), user_agent: agent.as_bytes(), ..HttpRequest::default() };
-            let seen = Seen { source: "web", site: "shop", path: b"", client: Client::V4(number as u32), deeds: 1, country: *b"ES" };
-            assert_eq!(attacks.push(at, &seen, &request, attack), number);
-            if attacks.len() > 100 {
-                attacks.pop();
-            }
+            let client = Client::V4(number as u32);
+            attacks.push(at, &Seen { number, source: "web", site: "shop", path: b"", client, deeds: 1, country: *b"ES" }, &request, attack);
+            attacks.forget_until((number + 1).saturating_sub(300));
         }
-        assert!(attacks.get(899).is_none() && attacks.get(900).is_some_and(|logged| logged.at == at) && attacks.get(1_000).is_none());
-        for (number, logged) in (950..).zip(attacks.iter(50)) {
+        assert!(attacks.get(2_697).is_none() && attacks.get(2_700).is_some_and(|logged| logged.at == at));
+        assert!(attacks.get(2_701).is_none() && attacks.get(3_000).is_none());
+        for (number, logged) in (2_850..).step_by(3).zip(attacks.since(2_848)) {
             let texts = logged.texts();
             assert_eq!((texts.source, texts.site, texts.method), (&b"web"[..], &b"shop"[..], &b"GET"[..]));
             assert_eq!((texts.target, texts.user_agent), (target(number).as_bytes(), number.to_string().as_bytes()));
-            assert_eq!(logged.client, Client::V4(number as u32));
+            assert_eq!((logged.number, logged.client), (number, Client::V4(number as u32)));
         }
-        assert_eq!((attacks.iter(0).count(), attacks.iter(50).count()), (100, 50));
-        (0..100).for_each(|_| attacks.pop());
-        assert!(attacks.texts.is_empty());
+        assert_eq!((attacks.since(0).count(), attacks.since(2_848).count(), attacks.since(3_000).count()), (100, 50, 0));
+        attacks.forget_until(3_000);
+        assert!(attacks.texts.is_empty() && attacks.facts.is_empty());
     }
 
     #[test]

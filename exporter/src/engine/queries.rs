@@ -174,7 +174,8 @@ impl Engine {
             }
             Query::Client(id) => return one(now, detection, privacy, id),
             Query::Attacks(window, filter) => {
-                let entries = detection.ledger.recent(privacy).map(|entry| attack(&entry, privacy));
+                let recent = detection.ledger.recent(privacy, self.shared.feeds.attacks());
+                let entries = recent.map(|entry| attack(&entry, privacy));
                 window.page("attacks", entries.filter(|entry| filter.lets_pass(entry)), |entry| entry)
             }
             Query::AttacksBy(By::Country) => {
@@ -253,7 +254,7 @@ impl Engine {
             };
             json!({
                 name: key, "attacks": count, other.0: other.1, "paths": ranked(What::Path), "user_agents": ranked(What::Agent),
-                "clients": clients_of(detection, privacy, by, &key),
+                "clients": clients_of(&self.shared, by, &key),
             })
         };
         let name = if by == By::Site { "sites" } else { "classes" };
@@ -272,10 +273,11 @@ fn ranking(detection: &Detection, privacy: &Privacy, what: What, belongs: impl F
 }
 
 /// Who attacked most: by class from what is held against everybody, by site from the last attacks.
-fn clients_of(detection: &Detection, privacy: &Privacy, by: By, key: &str) -> Vec<Value> {
+fn clients_of(shared: &Shared, by: By, key: &str) -> Vec<Value> {
+    let Shared { detection, privacy, feeds, .. } = shared;
     let mut counts: std::collections::BTreeMap<String, u64> = std::collections::BTreeMap::new();
     if by == By::Site {
-        for entry in detection.ledger.recent(privacy).filter(|entry| entry.site == key) {
+        for entry in detection.ledger.recent(privacy, feeds.attacks()).filter(|entry| entry.site == key) {
             *counts.entry(shown(entry.client, privacy)).or_default() += 1;
         }
     } else if let Some(kind) = Kind::all().find(|kind| kind.as_str() == key) {

@@ -381,6 +381,41 @@ fn told(engine: &mut Engine) -> String {
 }
 
 #[test]
+fn the_last_attacks_are_there_whatever_the_feed_has_room_for() {
+    let attack = |number: u64| {
+        let at = Timestamp::from_secs(NOW.secs() + number as i64 / 4);
+        let clock = jiff::Timestamp::from_second(at.secs()).unwrap().strftime("%d/%b/%Y:%H:%M:%S +0000").to_string();
+        format!("203.0.113.{} - - [{clock}] \"GET /{number}?q=<script>alert(1)</script> HTTP/1.1\" 404 5 \"-\" \"-\"\n", number % 90)
+    };
+    let shown = |engine: &mut Engine, limit| {
+        let window = Window { offset: 0, limit: Some(limit) };
+        let answer = engine.query(NOW, &Query::Attacks(window, Filter::default())).unwrap();
+        let path = |attack: &serde_json::Value| attack["path"].as_str().unwrap().split(['/', '?']).nth(1).unwrap().parse::<u64>().unwrap();
+        answer["attacks"].as_array().unwrap().iter().map(path).collect::<Vec<_>>()
+    };
+    let room = |max_entries, per_second| Some(FeedSettings { max_entries, per_second, bot_text: false, push: None });
+    for feed in [None, room(100, 1), room(100, 1_000), room(5_000, 2), room(5_000, 1_000)] {
+        let setup = |saved| Setup { feed, ..setup(FeedSettings { max_entries: 100, per_second: 1, bot_text: false, push: None }, saved) };
+        let (mut engine, mut saved) = (Engine::new(setup(BTreeMap::new())), Saved::default());
+        // The last commit has more of them than the ring behind it, and a restart takes up what was saved.
+        for range in [0..3, 3..400, 400..520, 520..521, 521..2_000, 2_000..2_040] {
+            let lines = range.clone().map(attack).collect::<String>().into_bytes();
+            let status = Status { caught_up: true, ..Status::default() };
+            let actions = engine.step(NOW, Input::Lines(Batch { lines, status, ..Batch::default() }));
+            settle(&mut engine, &mut saved, actions);
+            let last: Vec<u64> = (0..range.end).rev().take(500).collect();
+            assert!(shown(&mut engine, 500) == last, "{feed:?} {range:?}");
+            let actions = engine.step(NOW, Input::Ask(1, Ask::Page { inbox: 0 }));
+            settle(&mut engine, &mut saved, actions);
+            if range.end % 2 == 0 {
+                engine = Engine::new(setup(saved.0.clone()));
+                assert!(shown(&mut engine, 500) == last, "{feed:?} {range:?}, after a restart");
+            }
+        }
+    }
+}
+
+#[test]
 fn crashes_at_any_instant_change_no_total_and_no_bucket() {
     let mut whole = engine(BTreeMap::new());
     let found = findings(&whole.step(NOW, Input::Lines(batch(0, 3_000))));

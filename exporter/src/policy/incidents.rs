@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::event::Timestamp;
@@ -10,6 +9,8 @@ use crate::finding::{Finding, Severity};
 use crate::incident::{Change, Incident, PLAYERS, Player};
 use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
 use crate::subject::Client;
+
+mod saved;
 
 /// The section that incidents are saved in: they name clients.
 pub const SECTION: &str = "clients/incidents";
@@ -71,15 +72,6 @@ struct Live {
     client: Option<Client>,
 }
 
-/// An incident as it is saved: with its client by address, which nobody is shown in every mode.
-#[derive(Serialize)]
-struct Saved<'a> {
-    #[serde(flatten)]
-    incident: &'a Incident,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deeds_of: Option<Client>,
-}
-
 /// All incidents that are kept.
 pub struct Incidents {
     settings: Settings,
@@ -101,8 +93,8 @@ impl Incidents {
             if let Some(gone) = line["gone"].as_u64() {
                 kept.remove(&gone);
                 clients.remove(&gone);
-            } else if let Ok(incident) = Incident::deserialize(&line) {
-                clients.insert(incident.id, Client::deserialize(&line["deeds_of"]).ok());
+            } else if let Some((incident, client)) = saved::read(&line) {
+                clients.insert(incident.id, client);
                 kept.insert(incident.id, Box::new(incident));
             }
         }
@@ -305,19 +297,18 @@ impl Incidents {
     /// What changed since the last call.
     pub fn save(&mut self) -> Option<Write> {
         let (kept, live) = (&self.kept, &self.live);
-        let saved = |incident| Saved { incident, deeds_of: deeds_of(live, incident) };
         let unsaved = std::mem::take(&mut self.unsaved);
         let changes = || {
             let mut lines = Lines::default();
             for id in unsaved {
                 match kept.get(&id) {
-                    Some(incident) => lines.push(&saved(incident)),
+                    Some(incident) => lines.push(&saved::written(incident, deeds_of(live, incident))),
                     None => lines.push(&json!({ "gone": id })),
                 }
             }
             lines
         };
-        self.log.write(changes, || kept.values().map(|incident| saved(incident)).collect())
+        self.log.write(changes, || kept.values().map(|incident| saved::written(incident, deeds_of(live, incident))).collect())
     }
 
     /// After a commit that failed.

@@ -219,8 +219,9 @@ fn attacks_are_told_by_what_was_logged_and_as_they_were_before_a_restart() {
     let add = |rig: &mut Rig, number: u32| {
         let target = format!("/{number}?mail=ana@example.org");
         let request = HttpRequest { method: b"GET", target: target.as_bytes(), status: 404, ..HttpRequest::default() };
-        let seen = Seen { source: "web", site: "shop", path: b"", client: Client::V4(number), deeds: 1, country: *b"ES" };
-        rig.feeds.attack(NOW, &seen, &request, attack);
+        let seen =
+            Seen { number: number.into(), source: "web", site: "shop", path: b"", client: Client::V4(number), deeds: 1, country: *b"ES" };
+        assert!(rig.feeds.attack(NOW, &seen, &request, attack));
         rig.add(Feed::Ssh, &number.to_string());
     };
     (0..80).for_each(|number| add(&mut rig, number));
