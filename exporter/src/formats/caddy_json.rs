@@ -42,13 +42,14 @@ impl Format for CaddyJson {
         if line.is_empty() {
             return sink.take(line, Parsed::Skip);
         }
-        let parsed = self.scanner.read(line).and_then(|values| record(values, &mut self.clock));
+        let mut values = [&b""[..]; 13];
+        let parsed = self.scanner.read(line, &mut values).and_then(|()| record(&values, &mut self.clock));
         sink.take(line, parsed.unwrap_or_else(Parsed::Malformed));
     }
 }
 
-fn record<'a>(values: [&'a [u8]; 13], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
-    let [logger, message, time, peer, method, target, host, user_agent, referer, forwarded_for, status, size, duration] = values;
+fn record<'a>(values: &[&'a [u8]; 13], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
+    let [logger, message, time, peer, method, target, host, user_agent, referer, forwarded_for, status, size, duration] = *values;
     // `http.log.error` tells of the same request once more. A log may be set up without logger and message.
     let is_access = match (logger, message) {
         (b"", b"") => !method.is_empty() && !status.is_empty(),

@@ -31,8 +31,8 @@ struct Wanted {
 /// Where a value goes, and how many keys for the same place are better.
 #[derive(Clone, Copy)]
 struct Target {
-    place: usize,
-    rank: usize,
+    place: u8,
+    rank: u8,
 }
 
 /// What the last line that was walked looked like.
@@ -44,48 +44,73 @@ struct Template {
 }
 
 struct ValueAt {
-    /// The length of the literal in front.
-    literal: usize,
+    /// Of the literal in front: where it begins among all, its length, and its first bytes.
+    start: usize,
+    length: usize,
+    head: Head,
     is_text: bool,
     target: Option<Target>,
 }
 
+/// The first bytes of a literal, to be compared all at once, and which of them belong to it.
+struct Head {
+    bytes: u128,
+    mask: u128,
+}
+
+const HEAD_BYTES: usize = size_of::<u128>();
+
+impl Head {
+    fn new(literal: &[u8]) -> Self {
+        let (mut bytes, mut mask) = ([0; HEAD_BYTES], [0; HEAD_BYTES]);
+        for ((byte, mask), known) in bytes.iter_mut().zip(&mut mask).zip(literal) {
+            (*byte, *mask) = (*known, u8::MAX);
+        }
+        Self { bytes: u128::from_le_bytes(bytes), mask: u128::from_le_bytes(mask) }
+    }
+}
+
 /// The values of one line, as they stand in it.
-struct Found<'a, const N: usize> {
-    values: [&'a [u8]; N],
-    ranks: [usize; N],
+struct Found<'v, 'a, const N: usize> {
+    values: &'v mut [&'a [u8]; N],
+    ranks: [u8; N],
     /// One bit for each place whose value holds escapes.
     escaped: u64,
 }
 
-impl<'a, const N: usize> Found<'a, N> {
-    fn new() -> Self {
+/// The rank of no key.
+const NO_RANK: u8 = u8::MAX;
+
+impl<'v, 'a, const N: usize> Found<'v, 'a, N> {
+    fn new(values: &'v mut [&'a [u8]; N]) -> Self {
         const { assert!(N <= u64::BITS as usize) };
-        Self { values: [b""; N], ranks: [usize::MAX; N], escaped: 0 }
+        *values = [b""; N];
+        Self { values, ranks: [NO_RANK; N], escaped: 0 }
     }
 
     /// Keeps a value unless it is missing (`""`, `"-"`, `null`) or a better key's is there.
+    #[inline(always)]
     fn offer(&mut self, target: Target, value: Value<'a>) {
         let (text, is_escaped) = match value {
             Value::Nothing | Value::Plain(b"" | b"-") => return,
             Value::Plain(text) => (text, false),
             Value::Escaped(text) => (text, true),
         };
-        if let Some(rank) = self.ranks.get_mut(target.place)
+        let place = usize::from(target.place);
+        if let (Some(rank), Some(value)) = (self.ranks.get_mut(place), self.values.get_mut(place))
             && target.rank < *rank
         {
-            *rank = target.rank;
-            self.values[target.place] = text;
-            self.escaped = self.escaped & !(1 << target.place) | u64::from(is_escaped) << target.place;
+            (*rank, *value) = (target.rank, text);
+            if is_escaped || self.escaped != 0 {
+                self.escaped = self.escaped & !(1 << place) | u64::from(is_escaped) << place;
+            }
         }
     }
 
-    /// The values without escapes: those that have some are written out in `scratch`.
-    fn freed(self, scratch: &'a mut Vec<u8>) -> [&'a [u8]; N] {
-        let Self { mut values, escaped, .. } = self;
-        if escaped == 0 {
-            return values;
-        }
+    /// Writes values that have escapes out in `scratch`, without them.
+    #[cold]
+    fn free(self, scratch: &'a mut Vec<u8>) {
+        let Self { values, escaped, .. } = self;
         scratch.clear();
         let is_escaped = |place: usize| escaped >> place & 1 == 1;
         let mut ends = [0; N];
@@ -103,7 +128,6 @@ impl<'a, const N: usize> Found<'a, N> {
             }
             start = end;
         }
-        values
     }
 }
 
@@ -113,82 +137,90 @@ impl Scanner {
     pub(super) fn new<'k, K: IntoIterator<Item = &'k str>>(places: impl IntoIterator<Item = K>) -> Self {
         let wanted = places.into_iter().enumerate().flat_map(|(place, keys)| {
             let keys = keys.into_iter().enumerate();
-            keys.map(move |(rank, key)| Wanted { path: key.as_bytes().to_vec(), target: Target { place, rank }, seen: false })
+            // More keys for one place than that are as good as each other.
+            let target = move |rank: usize| Target { place: place as u8, rank: u8::try_from(rank).unwrap_or(NO_RANK).min(NO_RANK - 1) };
+            keys.map(move |(rank, key)| Wanted { path: key.as_bytes().to_vec(), target: target(rank), seen: false })
         });
         Self { wanted: wanted.collect(), template: Template::default(), path: Vec::new(), scratch: Vec::new() }
     }
 
-    /// The values in `line`, freed from escapes; what is missing is empty. The reason if `line` is no JSON object.
-    pub(super) fn read<'a, const N: usize>(&'a mut self, line: &'a [u8]) -> Result<[&'a [u8]; N], &'static str> {
-        let mut found = Found::new();
+    /// Finds the values in `line`, freed from escapes; what is missing is empty. The reason if `line` is no JSON object.
+    #[inline]
+    pub(super) fn read<'a, const N: usize>(&'a mut self, line: &'a [u8], values: &mut [&'a [u8]; N]) -> Result<(), &'static str> {
+        let mut found = Found::new(values);
         if self.follow_template(line, &mut found).is_none() {
-            found = self.walk(line)?;
+            found = Found::new(found.values);
+            self.walk(line, &mut found)?;
         }
-        Ok(found.freed(&mut self.scratch))
+        if found.escaped != 0 {
+            found.free(&mut self.scratch);
+        }
+        Ok(())
     }
 
     /// Finds what is wanted if the line is like the one that was walked last; else nothing is to be made of `found`.
-    fn follow_template<'l, const N: usize>(&self, line: &'l [u8], found: &mut Found<'l, N>) -> Option<()> {
-        let mut literals = self.template.literals.as_slice();
-        if literals.is_empty() {
-            return None;
-        }
-        let mut rest = line;
-        for step in &self.template.values {
-            let literal;
-            (literal, literals) = literals.split_at_checked(step.literal)?;
-            rest = behind(literal, rest)?;
+    #[inline]
+    fn follow_template<'l, const N: usize>(&self, line: &'l [u8], found: &mut Found<'_, 'l, N>) -> Option<()> {
+        let Template { literals, values } = &self.template;
+        let mut at = 0;
+        for step in values {
+            at = step.behind_literal(literals, line, at)?;
             let value;
-            (value, rest) = if step.is_text { text(rest)? } else { bare(rest)? };
+            (value, at) = if step.is_text { text(line, at)? } else { bare(line, at)? };
             if let Some(target) = step.target {
                 found.offer(target, value);
             }
         }
-        (rest == literals).then_some(())
+        let tail = values.last().map_or(0, |last| last.start + last.length);
+        (!literals.is_empty() && line.get(at..) == literals.get(tail..)).then_some(())
     }
 
-    fn walk<'l, const N: usize>(&mut self, line: &'l [u8]) -> Result<Found<'l, N>, &'static str> {
+    #[cold]
+    #[inline(never)]
+    fn walk<'l, const N: usize>(&mut self, line: &'l [u8], found: &mut Found<'_, 'l, N>) -> Result<(), &'static str> {
         self.path.clear();
         self.wanted.iter_mut().for_each(|wanted| wanted.seen = false);
         self.template.literals.clear();
         self.template.values.clear();
-        let mut walk = Walk { scanner: self, found: Found::new(), literal: line, rest: line };
+        let mut walk = Walk { scanner: self, found, line, literal: 0, at: 0 };
         let result = walk.line();
-        let Walk { found, literal: tail, .. } = walk;
+        let tail = line.get(walk.literal..).unwrap_or_default();
         match result {
             Ok(()) => self.template.literals.extend_from_slice(tail),
             Err(_) => self.template.literals.clear(),
         }
-        result.map(|()| found)
+        result
     }
 }
 
-/// What follows `literal` in front of `line`. The usual lengths are compared in place: a call would cost more than the comparison.
-#[inline]
-fn behind<'l>(literal: &[u8], line: &'l [u8]) -> Option<&'l [u8]> {
-    fn ends<const N: usize>(text: &[u8]) -> (Option<&[u8; N]>, Option<&[u8; N]>) {
-        (text.first_chunk(), text.last_chunk())
+impl ValueAt {
+    /// Where the literal ends that stands at this place of a line. Nearly all are short and compared in one go.
+    #[inline(always)]
+    fn behind_literal(&self, literals: &[u8], line: &[u8], at: usize) -> Option<usize> {
+        let end = at + self.length;
+        if let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk) {
+            if (u128::from_le_bytes(*bytes) ^ self.head.bytes) & self.head.mask != 0 {
+                return None;
+            }
+            if self.length <= HEAD_BYTES {
+                return Some(end);
+            }
+        }
+        (line.get(at..end)? == literals.get(self.start..self.start + self.length)?).then_some(end)
     }
-    let (head, rest) = line.split_at_checked(literal.len())?;
-    let is_same = match literal.len() {
-        4..8 => ends::<4>(head) == ends::<4>(literal),
-        8..16 => ends::<8>(head) == ends::<8>(literal),
-        16..=32 => ends::<16>(head) == ends::<16>(literal),
-        _ => head == literal,
-    };
-    is_same.then_some(rest)
 }
 
 /// A line on its way, key by key.
-struct Walk<'l, 's, const N: usize> {
+struct Walk<'l, 'v, 's, const N: usize> {
     scanner: &'s mut Scanner,
-    found: Found<'l, N>,
-    /// From behind the last value.
-    literal: &'l [u8],
-    rest: &'l [u8],
+    found: &'s mut Found<'v, 'l, N>,
+    line: &'l [u8],
+    /// Where the last value ended.
+    literal: usize,
+    at: usize,
 }
 
-impl<const N: usize> Walk<'_, '_, N> {
+impl<const N: usize> Walk<'_, '_, '_, N> {
     fn line(&mut self) -> Result<(), &'static str> {
         self.blank();
         if !self.take(b'{') {
@@ -196,7 +228,7 @@ impl<const N: usize> Walk<'_, '_, N> {
         }
         self.object(1)?;
         self.blank();
-        if self.rest.is_empty() { Ok(()) } else { Err("bad_json") }
+        if self.at == self.line.len() { Ok(()) } else { Err("bad_json") }
     }
 
     /// What follows a `{`.
@@ -210,8 +242,8 @@ impl<const N: usize> Walk<'_, '_, N> {
             if !self.take(b'"') {
                 return Err("bad_json");
             }
-            let (key, rest) = text(self.rest).ok_or("bad_json")?;
-            self.rest = rest.get(1..).unwrap_or_default();
+            let (key, end) = text(self.line, self.at).ok_or("bad_json")?;
+            self.at = end + 1;
             self.blank();
             if !self.take(b':') {
                 return Err("bad_json");
@@ -250,7 +282,7 @@ impl<const N: usize> Walk<'_, '_, N> {
 
     fn value(&mut self, depth: usize) -> Result<(), &'static str> {
         self.blank();
-        if matches!(self.rest.first(), Some(b'{' | b'[')) && depth == MAX_DEPTH {
+        if matches!(self.line.get(self.at), Some(b'{' | b'[')) && depth == MAX_DEPTH {
             return Err("too_deep");
         }
         if self.take(b'{') {
@@ -260,19 +292,20 @@ impl<const N: usize> Walk<'_, '_, N> {
             return self.array(depth + 1);
         }
         let is_text = self.take(b'"');
-        let literal = &self.literal[..self.literal.len() - self.rest.len()];
-        let (value, rest) = if is_text { text(self.rest) } else { bare(self.rest) }.ok_or("bad_json")?;
+        let literal = &self.line[self.literal..self.at];
+        let (value, end) = if is_text { text(self.line, self.at) } else { bare(self.line, self.at) }.ok_or("bad_json")?;
         let path = &self.scanner.path;
         let wanted = self.scanner.wanted.iter_mut().find(|wanted| wanted.path == *path);
         let target = wanted.and_then(|wanted| (!std::mem::replace(&mut wanted.seen, true)).then_some(wanted.target));
         if let Some(target) = target {
             self.found.offer(target, value);
         }
-        self.scanner.template.literals.extend_from_slice(literal);
-        self.scanner.template.values.push(ValueAt { literal: literal.len(), is_text, target });
-        self.literal = rest;
+        let Template { literals, values } = &mut self.scanner.template;
+        values.push(ValueAt { start: literals.len(), length: literal.len(), head: Head::new(literal), is_text, target });
+        literals.extend_from_slice(literal);
+        self.literal = end;
         // The closing quote is part of the next literal.
-        self.rest = if is_text { rest.get(1..).unwrap_or_default() } else { rest };
+        self.at = end + usize::from(is_text);
         Ok(())
     }
 
@@ -289,15 +322,15 @@ impl<const N: usize> Walk<'_, '_, N> {
     }
 
     fn blank(&mut self) {
-        while let [b' ' | b'\t' | b'\r' | b'\n', rest @ ..] = self.rest {
-            self.rest = rest;
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.line.get(self.at) {
+            self.at += 1;
         }
     }
 
     fn take(&mut self, byte: u8) -> bool {
-        let rest = self.rest.strip_prefix(&[byte]);
-        self.rest = rest.unwrap_or(self.rest);
-        rest.is_some()
+        let is_there = self.line.get(self.at) == Some(&byte);
+        self.at += usize::from(is_there);
+        is_there
     }
 }
 

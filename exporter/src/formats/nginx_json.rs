@@ -85,13 +85,14 @@ impl Format for NginxJson {
         if line.is_empty() {
             return sink.take(line, Parsed::Skip);
         }
-        let parsed = self.scanner.read(line).and_then(|values| request(values, &mut self.clock));
+        let mut values = [&b""[..]; 13];
+        let parsed = self.scanner.read(line, &mut values).and_then(|()| request(&values, &mut self.clock));
         sink.take(line, parsed.unwrap_or_else(Parsed::Malformed));
     }
 }
 
-fn request<'a>(values: [&'a [u8]; 13], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
-    let [peer, time, request, method, uri, status, bytes, duration, host, referer, user_agent, forwarded_for, country] = values;
+fn request<'a>(values: &[&'a [u8]; 13], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
+    let [peer, time, request, method, uri, status, bytes, duration, host, referer, user_agent, forwarded_for, country] = *values;
     if peer.is_empty() {
         return Err("no_client");
     }

@@ -2,7 +2,7 @@
 
 /// A run of digits. Nothing if `text` is empty, holds anything else, or is longer than the nineteen digits that always fit.
 pub(super) fn unsigned(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 19 {
+    if text.is_empty() || text.len() > MAX_DIGITS {
         return None;
     }
     text.iter().try_fold(0, |number, digit| digit.is_ascii_digit().then(|| number * 10 + u64::from(digit - b'0')))
@@ -37,6 +37,9 @@ fn upper(digits: u64, length: usize) -> Option<u64> {
 /// `0.377` or `12` in units of 10^-`places` (at most nine): with six places, seconds become microseconds. Further digits are cut off.
 pub(super) fn fixed(text: &[u8], places: usize) -> Option<u64> {
     let unit = POWERS_OF_TEN.get(places)?;
+    if text.len() <= MAX_DIGITS {
+        return fixed_in_one_pass(text, places);
+    }
     let Some(point) = text.iter().position(|&byte| byte == b'.') else { return unsigned(text)?.checked_mul(*unit) };
     let (whole, fraction) = (&text[..point], &text[point + 1..]);
     let (kept, cut_off) = fraction.split_at_checked(places).unwrap_or((fraction, b""));
@@ -45,6 +48,29 @@ pub(super) fn fixed(text: &[u8], places: usize) -> Option<u64> {
     }
     let fraction = if kept.is_empty() { 0 } else { unsigned(kept)? * POWERS_OF_TEN.get(places - kept.len())? };
     unsigned(whole)?.checked_mul(*unit)?.checked_add(fraction)
+}
+
+/// Digits that always fit.
+const MAX_DIGITS: usize = 19;
+
+fn fixed_in_one_pass(text: &[u8], places: usize) -> Option<u64> {
+    let (mut number, mut point) = (0, None);
+    for (at, &byte) in text.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => number = number * 10 + u64::from(byte - b'0'),
+            b'.' if point.is_none() => point = Some(at),
+            _ => return None,
+        }
+    }
+    let whole = point.unwrap_or(text.len());
+    let fraction = text.len().saturating_sub(whole + 1);
+    if whole == 0 || point.is_some() && fraction == 0 {
+        return None;
+    }
+    match places.checked_sub(fraction) {
+        Some(missing) => number.checked_mul(*POWERS_OF_TEN.get(missing)?),
+        None => Some(number / 10_u64.pow(u32::try_from(fraction - places).ok()?)),
+    }
 }
 
 const POWERS_OF_TEN: [u64; 10] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
@@ -87,6 +113,19 @@ mod tests {
                 let mut text = [b'7'; 16];
                 text[16 - length + place] = byte;
                 assert_eq!(unsigned_at_end(&text, length), None, "{byte} {place} {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn one_pass_agrees_with_two() {
+        // Zeros behind a fraction change nothing, and make a text too long for one pass.
+        for whole in ["", "0", "7", "12", "x", "1646861401", "99999999999"] {
+            for fraction in [".0", ".377", ".1234567", ".12.3", ".5x", "..", ".99999999"] {
+                for places in 0..=9 {
+                    let (text, long) = (format!("{whole}{fraction}"), format!("{whole}{fraction}{}", "0".repeat(19)));
+                    assert_eq!(fixed(text.as_bytes(), places), fixed(long.as_bytes(), places), "{text} {places}");
+                }
             }
         }
     }

@@ -47,13 +47,14 @@ impl Format for TraefikJson {
         if line.is_empty() {
             return sink.take(line, Parsed::Skip);
         }
-        let parsed = self.scanner.read(line).and_then(|values| record(values, &mut self.clock));
+        let mut values = [&b""[..]; 11];
+        let parsed = self.scanner.read(line, &mut values).and_then(|()| record(&values, &mut self.clock));
         sink.take(line, parsed.unwrap_or_else(Parsed::Malformed));
     }
 }
 
-fn record<'a>(values: [&'a [u8]; 11], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
-    let [peer, time, method, target, host, status, size, nanos, user_agent, referer, forwarded_for] = values;
+fn record<'a>(values: &[&'a [u8]; 11], clock: &mut AnyClock) -> Result<Parsed<'a>, &'static str> {
+    let [peer, time, method, target, host, status, size, nanos, user_agent, referer, forwarded_for] = *values;
     if method.is_empty() && target.is_empty() && status.is_empty() {
         return Ok(Parsed::Skip);
     }

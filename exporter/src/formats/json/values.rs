@@ -13,52 +13,87 @@ pub(super) enum Value<'a> {
     Escaped(&'a [u8]),
 }
 
-/// The inside of a string, and the rest of the line from its closing quote on.
+/// The inside of the string that stands at `at` behind its quote, and the place of the closing one.
 #[inline(always)]
-pub(super) fn text(line: &[u8]) -> Option<(Value<'_>, &[u8])> {
-    let (inside, rest) = line.split_at_checked(quote_or_backslash(line)?)?;
-    if rest.first() == Some(&b'"') { Some((Value::Plain(inside), rest)) } else { escaped_text(line, inside.len()) }
+pub(super) fn text(line: &[u8], at: usize) -> Option<(Value<'_>, usize)> {
+    let end = quote_or_backslash(line, at)?;
+    if line.get(end) == Some(&b'"') { Some((Value::Plain(line.get(at..end)?), end)) } else { escaped_text(line, at, end) }
 }
 
-/// A string whose first backslash is at `at`. Kept out of the way of the others.
+/// A string at `start` whose first backslash is at `at`. Kept out of the way of the others.
 #[cold]
 #[inline(never)]
-fn escaped_text(line: &[u8], mut at: usize) -> Option<(Value<'_>, &[u8])> {
+fn escaped_text(line: &[u8], start: usize, mut at: usize) -> Option<(Value<'_>, usize)> {
     loop {
-        at += match &line[at..] {
-            [b'"', ..] => return Some((Value::Escaped(&line[..at]), &line[at..])),
+        at += match line.get(at..)? {
+            [b'"', ..] => return Some((Value::Escaped(line.get(start..at)?), at)),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
             [b'\\', b'x', a, b, ..] if hex(&[*a, *b]).is_some() => 4,
             [b'\\', b'u', a, b, c, d, ..] if hex(&[*a, *b, *c, *d]).is_some() => 6,
             _ => return None,
         };
-        at += quote_or_backslash(line.get(at..)?)?;
+        at = quote_or_backslash(line, at)?;
     }
 }
 
-/// Where the first of them stands. Most values are shorter than the sixteen bytes that are looked at in one go.
+/// Where the first of them stands at or behind `at`. Most values are shorter than the sixteen bytes that are looked at in one go.
 #[inline(always)]
-fn quote_or_backslash(line: &[u8]) -> Option<usize> {
-    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
-    let (chunks, rest) = line.as_chunks::<16>();
-    for (number, chunk) in chunks.iter().enumerate() {
+fn quote_or_backslash(line: &[u8], mut at: usize) -> Option<usize> {
+    let found = |chunk: &[u8; 16]| {
         let bytes = u8x16::new(*chunk);
-        let found = (bytes.simd_eq(quote) | bytes.simd_eq(backslash)).to_bitmask();
+        (bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
+    };
+    while let Some(chunk) = line.get(at..)?.first_chunk() {
+        let found = found(chunk);
         if found != 0 {
-            return Some(number * 16 + found.trailing_zeros() as usize);
+            return Some(at + found.trailing_zeros() as usize);
+        }
+        at += 16;
+    }
+    // The last sixteen bytes, less those that have been seen.
+    let Some(last) = line.last_chunk::<16>() else {
+        return line.iter().skip(at).position(|byte| matches!(byte, b'"' | b'\\')).map(|place| at + place);
+    };
+    let seen = at + 16 - line.len();
+    let found = found(last) >> seen;
+    (found != 0).then(|| at + found.trailing_zeros() as usize)
+}
+
+/// The number, `true`, `false`, `null` or `-` that stands at `at`, and where it ends.
+#[inline(always)]
+pub(super) fn bare(line: &[u8], at: usize) -> Option<(Value<'_>, usize)> {
+    // Statuses and sizes: a few digits.
+    if let Some(bytes) = line.get(at..)?.first_chunk() {
+        let digits = digits_in_front(*bytes);
+        if digits > 0 && bytes.get(digits).is_some_and(|byte| !is_bare(byte)) {
+            return Some((Value::Plain(line.get(at..at + digits)?), at + digits));
         }
     }
-    let at = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-    Some(line.len() - rest.len() + at)
+    any_bare(line, at)
 }
 
-/// A number, `true`, `false`, `null` or `-`, and the rest of the line.
-#[inline]
-pub(super) fn bare(line: &[u8]) -> Option<(Value<'_>, &[u8])> {
-    let is_bare = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
+/// How many digits eight bytes begin with.
+#[inline(always)]
+fn digits_in_front(bytes: [u8; 8]) -> usize {
+    const fn all(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    let values = u64::from_le_bytes(bytes) ^ all(b'0');
+    // What is no digit is ten or more then. A carry goes to later bytes only, and comes from what is no digit.
+    let others = (values.wrapping_add(all(0x80 - 10)) | values) & all(0x80);
+    others.trailing_zeros() as usize / 8
+}
+
+fn is_bare(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+#[inline(never)]
+fn any_bare(line: &[u8], at: usize) -> Option<(Value<'_>, usize)> {
+    let line = line.get(at..)?;
     let digits = line.iter().take_while(|byte| byte.is_ascii_digit()).count();
     let length = digits + line[digits..].iter().take_while(|byte| is_bare(byte)).count();
-    let (word, rest) = line.split_at(length);
+    let word = &line[..length];
     let value = match word {
         _ if digits == length && digits > 0 => Value::Plain(word),
         b"null" | b"-" => Value::Nothing,
@@ -66,7 +101,7 @@ pub(super) fn bare(line: &[u8]) -> Option<(Value<'_>, &[u8])> {
         _ if is_number(word) => Value::Plain(word),
         _ => return None,
     };
-    Some((value, rest))
+    Some((value, at + length))
 }
 
 fn is_number(word: &[u8]) -> bool {
