@@ -5,7 +5,7 @@
 //! on a third, which sleeps between commits.
 
 use std::collections::HashMap;
-use std::io::{BufWriter, Write as _};
+use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::time::Duration;
@@ -313,11 +313,24 @@ impl Desk {
     }
 }
 
+/// As much goes through a pipe whole, whatever is written to it besides (PIPE_BUF of Linux).
+const PIPE_BYTES: usize = 4096;
+
 /// Writes findings to stdout, one JSON object a line. That nobody reads them is no reason to stop.
 fn tell(findings: impl Iterator<Item = Finding>) {
-    let mut out = BufWriter::new(std::io::stdout().lock());
-    findings.for_each(|finding| drop(writeln!(out, "{}", serde_json::json!(finding))));
-    drop(out.flush());
+    let mut out = std::io::stdout().lock();
+    let mut lines = String::new();
+    let mut write = |lines: &str| drop(out.write_all(lines.as_bytes()));
+    for finding in findings {
+        let line = serde_json::json!(finding).to_string();
+        if lines.len() + line.len() >= PIPE_BYTES {
+            write(&lines);
+            lines.clear();
+        }
+        lines.push_str(&line);
+        lines.push('\n');
+    }
+    write(&lines);
 }
 
 /// The end of the commit under way; never, if there is none. A commit that panicked gives nothing.

@@ -183,7 +183,7 @@ impl Feeds {
             if let Some(pushing) = &mut self.pushing {
                 pushing.gone(gone.id());
             }
-            // Of a ring the oldest one goes: so that of the attacks.
+            // Of a ring the oldest one goes: the next attack that has room lets those go that nobody needs.
             if let Kept::Attack { number, .. } = gone {
                 self.needed = number + 1;
             }

@@ -189,7 +189,7 @@ impl Recent {
     }
 
     /// One more has been written down.
-    fn count(&mut self) {
+    fn one_more(&mut self) {
         self.count += 1;
         self.unfed.forget_until(first_recent(self.count));
         if self.before.len() + self.since() > MAX_RECENT {
@@ -263,7 +263,7 @@ impl Ledger {
         if !is_fed {
             self.recent.unfed.push(at, place, request, attack);
         }
-        self.recent.count();
+        self.recent.one_more();
     }
 
     /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who

@@ -15,7 +15,7 @@ const DOUBTFUL_CHARS: usize = 80;
 
 /// Where an attack was seen.
 pub(super) struct Seen<'a> {
-    /// Its number: how many there were before it since the start.
+    /// Its number: how many there were before it since the start. Whoever tells the feed and the ledger of an attack asks the ledger.
     pub(super) number: u64,
     pub(super) source: &'a str,
     pub(super) site: &'a str,

@@ -12,6 +12,8 @@ use values::{Value, bare, text, unescape};
 
 /// Deeper objects and arrays are refused.
 const MAX_DEPTH: usize = 64;
+/// Lines of more values are walked each time: whoever sends thousands must not make them be remembered.
+const MAX_FOLLOWED: usize = 256;
 
 /// Finds the values of known keys in one line after the other.
 pub(super) struct Scanner {
@@ -41,6 +43,13 @@ struct Template {
     /// All text outside values: before the first, between them, behind the last.
     literals: Vec<u8>,
     values: Vec<ValueAt>,
+}
+
+impl Template {
+    fn clear(&mut self) {
+        self.literals.clear();
+        self.values.clear();
+    }
 }
 
 struct ValueAt {
@@ -180,14 +189,14 @@ impl Scanner {
     fn walk<'l, const N: usize>(&mut self, line: &'l [u8], found: &mut Found<'_, 'l, N>) -> Result<(), &'static str> {
         self.path.clear();
         self.wanted.iter_mut().for_each(|wanted| wanted.seen = false);
-        self.template.literals.clear();
-        self.template.values.clear();
+        self.template.clear();
         let mut walk = Walk { scanner: self, found, line, literal: 0, at: 0 };
         let result = walk.line();
         let tail = line.get(walk.literal..).unwrap_or_default();
-        match result {
-            Ok(()) => self.template.literals.extend_from_slice(tail),
-            Err(_) => self.template.literals.clear(),
+        if result.is_ok() && self.template.values.len() <= MAX_FOLLOWED {
+            self.template.literals.extend_from_slice(tail);
+        } else {
+            self.template.clear();
         }
         result
     }
@@ -301,8 +310,10 @@ impl<const N: usize> Walk<'_, '_, '_, N> {
             self.found.offer(target, value);
         }
         let Template { literals, values } = &mut self.scanner.template;
-        values.push(ValueAt { start: literals.len(), length: literal.len(), head: Head::new(literal), is_text, target });
-        literals.extend_from_slice(literal);
+        if values.len() <= MAX_FOLLOWED {
+            values.push(ValueAt { start: literals.len(), length: literal.len(), head: Head::new(literal), is_text, target });
+            literals.extend_from_slice(literal);
+        }
         self.literal = end;
         // The closing quote is part of the next literal.
         self.at = end + usize::from(is_text);

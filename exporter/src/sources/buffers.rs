@@ -8,7 +8,8 @@ use super::CHUNK_BYTES;
 /// Buffers that wait at most.
 const MAX_WAITING: usize = 8;
 
-/// What the reader and those who take its batches share.
+/// What the reader and those who take its batches share: buffers of the usual size. Where longer lines are allowed than fit into these,
+/// each batch has memory of its own.
 #[derive(Clone, Debug, Default)]
 pub struct Buffers(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -32,7 +33,7 @@ impl Buffers {
         }
     }
 
-    /// Frees those that wait: for now there is not much to read.
+    /// Frees those that wait: for now there is not much to read. What is still on its way comes back later, to be freed by the next sweep.
     pub(super) fn free(&self) {
         self.waiting(|waiting| *waiting = Vec::new());
     }

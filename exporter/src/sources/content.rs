@@ -88,9 +88,12 @@ impl Content {
         if let Some(archive) = &mut self.archive {
             return archive.read(&self.file, offset, count, buffer);
         }
+        let before = buffer.len();
         buffer.reserve_exact(count);
         // Into memory that nobody has cleared, unlike what the standard library can do.
         rustix::io::retry_on_intr(|| rustix::io::pread(&self.file, rustix::buffer::spare_capacity(buffer), offset))?;
+        // There may have been more room, and more in the file.
+        buffer.truncate(before.saturating_add(count));
         Ok(())
     }
 

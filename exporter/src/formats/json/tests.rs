@@ -66,6 +66,24 @@ fn what_is_no_object() {
 }
 
 #[test]
+fn of_lines_with_many_values_nothing_is_remembered() {
+    let mut scanner = scanner();
+    for count in [MAX_FOLLOWED - 1, MAX_FOLLOWED, 100_000] {
+        for end in ["]}", "]"] {
+            let line = format!("{{\"a\":\"x\",\"list\":[\"y\"{}{end}", ",\"\"".repeat(count - 1));
+            for _ in 0..2 {
+                let expected = if end == "]" { Err("bad_json") } else { Ok(["x", "", "y", ""].map(|text| text.as_bytes().to_vec())) };
+                assert!(found(&mut scanner, line.as_bytes()) == expected, "{count} {end}");
+                let Template { literals, values } = &scanner.template;
+                let is_remembered = end == "]}" && count < MAX_FOLLOWED;
+                assert_eq!((literals.is_empty(), values.is_empty()), (!is_remembered, !is_remembered), "{count} {end}");
+                assert!(values.capacity() <= 2 * MAX_FOLLOWED);
+            }
+        }
+    }
+}
+
+#[test]
 fn bytes_that_are_no_text_are_kept() {
     let line = b"{\"a\":\"\xff\x00\x01\xc0\",\"b\":{\"c\":\"\xfe\\n\"}}";
     assert_eq!(found(&mut scanner(), line), Ok([&b"\xff\x00\x01\xc0"[..], b"\xfe\n", b"", b""].map(<[u8]>::to_vec)));
