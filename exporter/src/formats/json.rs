@@ -10,6 +10,8 @@ mod values;
 
 use values::{Value, bare, text, unescape};
 
+use super::{Parsed, Sink, first_line};
+
 /// Deeper objects and arrays are refused.
 const MAX_DEPTH: usize = 64;
 /// Lines of more values are walked each time: whoever sends thousands must not make them be remembered.
@@ -43,6 +45,7 @@ struct Template {
     /// All text outside values: before the first, between them, behind the last.
     literals: Vec<u8>,
     values: Vec<ValueAt>,
+    tail: Literal,
 }
 
 impl Template {
@@ -50,18 +53,59 @@ impl Template {
         self.literals.clear();
         self.values.clear();
     }
+
+    fn add(&mut self, text: &[u8]) -> Literal {
+        let literal = Literal { start: self.literals.len(), length: text.len(), head: Head::new(text) };
+        self.literals.extend_from_slice(text);
+        literal
+    }
+
+    /// The line is at its end: `tail` is what stands behind its last value.
+    fn finish(&mut self, tail: &[u8]) {
+        self.tail = self.add(tail);
+        let mut counts = [0_u16; MAX_PLACES];
+        for value in &self.values {
+            if let Goal::Best(target) = value.goal {
+                counts[usize::from(target.place)] += 1;
+            }
+        }
+        for value in &mut self.values {
+            if let Goal::Best(Target { place, .. }) = value.goal
+                && counts[usize::from(place)] == 1
+            {
+                value.goal = Goal::Only(place);
+            }
+        }
+    }
 }
 
 struct ValueAt {
-    /// Of the literal in front: where it begins among all, its length, and its first bytes.
+    /// What stands in front of it.
+    literal: Literal,
+    is_text: bool,
+    goal: Goal,
+}
+
+/// Where a value of each line goes.
+#[derive(Clone, Copy)]
+enum Goal {
+    Nowhere,
+    /// To this place, like no other value of the line.
+    Only(u8),
+    /// There, if it is the best one.
+    Best(Target),
+}
+
+/// A text that each line has: where it begins among all, its length, and its first bytes.
+#[derive(Default)]
+struct Literal {
     start: usize,
     length: usize,
     head: Head,
-    is_text: bool,
-    target: Option<Target>,
 }
 
 /// The first bytes of a literal, to be compared all at once, and which of them belong to it.
+#[derive(Default)]
 struct Head {
     bytes: u128,
     mask: u128,
@@ -79,6 +123,23 @@ impl Head {
     }
 }
 
+impl Literal {
+    /// Where it ends if it stands at this place of a text. Nearly all are short and compared in one go.
+    #[inline(always)]
+    fn behind(&self, literals: &[u8], text: &[u8], at: usize) -> Option<usize> {
+        let end = at + self.length;
+        if let Some(bytes) = text.get(at..).and_then(<[u8]>::first_chunk) {
+            if (u128::from_le_bytes(*bytes) ^ self.head.bytes) & self.head.mask != 0 {
+                return None;
+            }
+            if self.length <= HEAD_BYTES {
+                return Some(end);
+            }
+        }
+        (text.get(at..end)? == literals.get(self.start..self.start + self.length)?).then_some(end)
+    }
+}
+
 /// The values of one line, as they stand in it.
 struct Found<'v, 'a, const N: usize> {
     values: &'v mut [&'a [u8]; N],
@@ -87,18 +148,35 @@ struct Found<'v, 'a, const N: usize> {
     escaped: u64,
 }
 
+/// Places that can be told apart.
+const MAX_PLACES: usize = u64::BITS as usize;
 /// The rank of no key.
 const NO_RANK: u8 = u8::MAX;
 
 impl<'v, 'a, const N: usize> Found<'v, 'a, N> {
     fn new(values: &'v mut [&'a [u8]; N]) -> Self {
-        const { assert!(N <= u64::BITS as usize) };
+        const { assert!(N <= MAX_PLACES) };
         *values = [b""; N];
         Self { values, ranks: [NO_RANK; N], escaped: 0 }
     }
 
-    /// Keeps a value unless it is missing (`""`, `"-"`, `null`) or a better key's is there.
+    /// Keeps the only value that may go to a place, unless it is missing (`""`, `"-"`, `null`).
     #[inline(always)]
+    fn put(&mut self, place: u8, value: Value<'a>) {
+        let place = usize::from(place);
+        if let Some(slot) = self.values.get_mut(place) {
+            match value {
+                Value::Nothing => {}
+                Value::Plain(text) => *slot = if text == b"-" { &text[..0] } else { text },
+                Value::Escaped(text) => {
+                    *slot = text;
+                    self.escaped |= 1 << place;
+                }
+            }
+        }
+    }
+
+    /// Keeps a value unless it is missing or a better key's is there.
     fn offer(&mut self, target: Target, value: Value<'a>) {
         let (text, is_escaped) = match value {
             Value::Nothing | Value::Plain(b"" | b"-") => return,
@@ -153,11 +231,56 @@ impl Scanner {
         Self { wanted: wanted.collect(), template: Template::default(), path: Vec::new(), scratch: Vec::new() }
     }
 
-    /// Finds the values in `line`, freed from escapes; what is missing is empty. The reason if `line` is no JSON object.
+    /// Reads a line into `sink`. `record` makes of its values what they tell: they are freed from escapes, and empty where one is missing.
+    pub(super) fn read_line<const N: usize>(
+        &mut self,
+        line: &[u8],
+        sink: &mut dyn Sink,
+        mut record: impl for<'a> FnMut(&[&'a [u8]; N]) -> Result<Parsed<'a>, &'static str>,
+    ) {
+        if line.is_empty() {
+            return sink.take(line, Parsed::Skip);
+        }
+        let mut values = [&b""[..]; N];
+        let parsed = self.read(line, &mut values).and_then(|()| record(&values));
+        sink.take(line, parsed.unwrap_or_else(Parsed::Malformed));
+    }
+
+    /// Reads a block of whole lines likewise, and gives their number.
     #[inline]
-    pub(super) fn read<'a, const N: usize>(&'a mut self, line: &'a [u8], values: &mut [&'a [u8]; N]) -> Result<(), &'static str> {
+    pub(super) fn read_block<const N: usize>(
+        &mut self,
+        block: &[u8],
+        sink: &mut dyn Sink,
+        mut record: impl for<'a> FnMut(&[&'a [u8]; N]) -> Result<Parsed<'a>, &'static str>,
+    ) -> u64 {
+        let (mut count, mut rest) = (0, block);
+        while !rest.is_empty() {
+            count += 1;
+            let mut values = [&b""[..]; N];
+            let mut found = Found::new(&mut values);
+            // Where a line ends is known when it has been followed: nothing that is followed holds a line end.
+            if let Some(end) = self.follow_template(rest, &mut found)
+                && let (line, [b'\n', after @ ..] | after @ []) = rest.split_at(end)
+            {
+                if found.escaped != 0 {
+                    found.free(&mut self.scratch);
+                }
+                sink.take(line, record(&values).unwrap_or_else(Parsed::Malformed));
+                rest = after;
+            } else {
+                let (line, after) = first_line(rest);
+                self.read_line(line, sink, &mut record);
+                rest = after;
+            }
+        }
+        count
+    }
+
+    /// Finds the values in `line`. The reason if it is no JSON object.
+    fn read<'a, const N: usize>(&'a mut self, line: &'a [u8], values: &mut [&'a [u8]; N]) -> Result<(), &'static str> {
         let mut found = Found::new(values);
-        if self.follow_template(line, &mut found).is_none() {
+        if self.follow_template(line, &mut found) != Some(line.len()) {
             found = Found::new(found.values);
             self.walk(line, &mut found)?;
         }
@@ -167,21 +290,22 @@ impl Scanner {
         Ok(())
     }
 
-    /// Finds what is wanted if the line is like the one that was walked last; else nothing is to be made of `found`.
-    #[inline]
-    fn follow_template<'l, const N: usize>(&self, line: &'l [u8], found: &mut Found<'_, 'l, N>) -> Option<()> {
-        let Template { literals, values } = &self.template;
+    /// Finds what is wanted if `text` begins with a line like the one that was walked last, and where that line ends; else nothing is to be
+    /// made of `found`.
+    #[inline(always)]
+    fn follow_template<'l, const N: usize>(&self, text: &'l [u8], found: &mut Found<'_, 'l, N>) -> Option<usize> {
+        let Template { literals, values, tail } = &self.template;
         let mut at = 0;
         for step in values {
-            at = step.behind_literal(literals, line, at)?;
-            let value;
-            (value, at) = if step.is_text { text(line, at)? } else { bare(line, at)? };
-            if let Some(target) = step.target {
-                found.offer(target, value);
-            }
+            at = step.literal.behind(literals, text, at)?;
+            let keep = |value| match step.goal {
+                Goal::Nowhere => {}
+                Goal::Only(place) => found.put(place, value),
+                Goal::Best(target) => found.offer(target, value),
+            };
+            at = if step.is_text { values::text(text, at, keep)? } else { bare(text, at, keep)? };
         }
-        let tail = values.last().map_or(0, |last| last.start + last.length);
-        (!literals.is_empty() && line.get(at..) == literals.get(tail..)).then_some(())
+        if literals.is_empty() { None } else { tail.behind(literals, text, at) }
     }
 
     #[cold]
@@ -194,28 +318,11 @@ impl Scanner {
         let result = walk.line();
         let tail = line.get(walk.literal..).unwrap_or_default();
         if result.is_ok() && self.template.values.len() <= MAX_FOLLOWED {
-            self.template.literals.extend_from_slice(tail);
+            self.template.finish(tail);
         } else {
             self.template.clear();
         }
         result
-    }
-}
-
-impl ValueAt {
-    /// Where the literal ends that stands at this place of a line. Nearly all are short and compared in one go.
-    #[inline(always)]
-    fn behind_literal(&self, literals: &[u8], line: &[u8], at: usize) -> Option<usize> {
-        let end = at + self.length;
-        if let Some(bytes) = line.get(at..).and_then(<[u8]>::first_chunk) {
-            if (u128::from_le_bytes(*bytes) ^ self.head.bytes) & self.head.mask != 0 {
-                return None;
-            }
-            if self.length <= HEAD_BYTES {
-                return Some(end);
-            }
-        }
-        (line.get(at..end)? == literals.get(self.start..self.start + self.length)?).then_some(end)
     }
 }
 
@@ -251,7 +358,8 @@ impl<const N: usize> Walk<'_, '_, '_, N> {
             if !self.take(b'"') {
                 return Err("bad_json");
             }
-            let (key, end) = text(self.line, self.at).ok_or("bad_json")?;
+            let mut key = Value::Nothing;
+            let end = text(self.line, self.at, |text| key = text).ok_or("bad_json")?;
             self.at = end + 1;
             self.blank();
             if !self.take(b':') {
@@ -302,17 +410,19 @@ impl<const N: usize> Walk<'_, '_, '_, N> {
         }
         let is_text = self.take(b'"');
         let literal = &self.line[self.literal..self.at];
-        let (value, end) = if is_text { text(self.line, self.at) } else { bare(self.line, self.at) }.ok_or("bad_json")?;
+        let mut value = Value::Nothing;
+        let keep = |found| value = found;
+        let end = if is_text { text(self.line, self.at, keep) } else { bare(self.line, self.at, keep) }.ok_or("bad_json")?;
         let path = &self.scanner.path;
         let wanted = self.scanner.wanted.iter_mut().find(|wanted| wanted.path == *path);
         let target = wanted.and_then(|wanted| (!std::mem::replace(&mut wanted.seen, true)).then_some(wanted.target));
         if let Some(target) = target {
             self.found.offer(target, value);
         }
-        let Template { literals, values } = &mut self.scanner.template;
-        if values.len() <= MAX_FOLLOWED {
-            values.push(ValueAt { start: literals.len(), length: literal.len(), head: Head::new(literal), is_text, target });
-            literals.extend_from_slice(literal);
+        let template = &mut self.scanner.template;
+        if template.values.len() <= MAX_FOLLOWED {
+            let literal = template.add(literal);
+            template.values.push(ValueAt { literal, is_text, goal: target.map_or(Goal::Nowhere, Goal::Best) });
         }
         self.literal = end;
         // The closing quote is part of the next literal.

@@ -96,13 +96,19 @@ pub fn lines(block: &[u8]) -> impl Iterator<Item = &[u8]> {
         if rest.is_empty() {
             return None;
         }
-        let (line, after) = match memchr::memchr(b'\n', rest) {
-            Some(end) => (&rest[..end], &rest[end + 1..]),
-            None => (rest, &rest[rest.len()..]),
-        };
+        let (line, after) = first_line(rest);
         rest = after;
-        Some(line.strip_suffix(b"\r").unwrap_or(line))
+        Some(line)
     })
+}
+
+/// The first line of a block, without its end, and what stands behind it.
+fn first_line(block: &[u8]) -> (&[u8], &[u8]) {
+    let (line, after) = match memchr::memchr(b'\n', block) {
+        Some(end) => (&block[..end], &block[end + 1..]),
+        None => (block, &block[block.len()..]),
+    };
+    (line.strip_suffix(b"\r").unwrap_or(line), after)
 }
 
 /// What the formats need to know beyond their lines.

@@ -82,12 +82,13 @@ impl NginxJson {
 
 impl Format for NginxJson {
     fn read_line(&mut self, line: &[u8], sink: &mut dyn Sink) {
-        if line.is_empty() {
-            return sink.take(line, Parsed::Skip);
-        }
-        let mut values = [&b""[..]; 13];
-        let parsed = self.scanner.read(line, &mut values).and_then(|()| request(&values, &mut self.clock));
-        sink.take(line, parsed.unwrap_or_else(Parsed::Malformed));
+        let Self { scanner, clock } = self;
+        scanner.read_line(line, sink, |values| request(values, clock));
+    }
+
+    fn read_block(&mut self, block: &[u8], sink: &mut dyn Sink) -> u64 {
+        let Self { scanner, clock } = self;
+        scanner.read_block(block, sink, |values| request(values, clock))
     }
 }
 

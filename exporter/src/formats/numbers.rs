@@ -37,6 +37,12 @@ fn upper(digits: u64, length: usize) -> Option<u64> {
 /// `0.377` or `12` in units of 10^-`places` (at most nine): with six places, seconds become microseconds. Further digits are cut off.
 pub(super) fn fixed(text: &[u8], places: usize) -> Option<u64> {
     let unit = POWERS_OF_TEN.get(places)?;
+    // As nginx writes seconds.
+    if let ([whole @ .., b'.', a, b, c], 3..) = (text, places)
+        && let (Some(whole), Some(thousandths)) = (unsigned(whole), unsigned(&[*a, *b, *c]))
+    {
+        return whole.checked_mul(*unit)?.checked_add(thousandths * (unit / 1_000));
+    }
     if text.len() <= MAX_DIGITS {
         return fixed_in_one_pass(text, places);
     }

@@ -35,16 +35,24 @@ impl HourWindow {
     pub fn observe(&mut self, at: Timestamp, micros: u64) {
         let number = at.secs().div_euclid(SLOT_SECS);
         // Logs are nearly in order: the newest slot stands last.
-        let index = match self.slots.iter().rposition(|slot| slot.number <= number) {
-            Some(index) if self.slots[index].number == number => index,
-            found => match self.open_slot(found.map_or(0, |index| index + 1), number) {
-                Some(index) => index,
+        let slot = match self.slots.last_mut() {
+            Some(newest) if newest.number == number => newest,
+            _ => match self.slot(number) {
+                Some(slot) => slot,
                 None => return,
             },
         };
-        let slot = &mut self.slots[index];
         slot.durations.saturating_record(micros);
         slot.changed = true;
+    }
+
+    #[cold]
+    fn slot(&mut self, number: i64) -> Option<&mut Slot> {
+        let index = match self.slots.iter().rposition(|slot| slot.number <= number) {
+            Some(index) if self.slots[index].number == number => index,
+            found => self.open_slot(found.map_or(0, |index| index + 1), number)?,
+        };
+        self.slots.get_mut(index)
     }
 
     fn open_slot(&mut self, index: usize, number: i64) -> Option<usize> {

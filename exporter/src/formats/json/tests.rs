@@ -1,3 +1,5 @@
+use std::cell::RefCell;
+
 use proptest::prelude::*;
 use serde_json::{Map, Value as Json};
 
@@ -74,7 +76,7 @@ fn of_lines_with_many_values_nothing_is_remembered() {
             for _ in 0..2 {
                 let expected = if end == "]" { Err("bad_json") } else { Ok(["x", "", "y", ""].map(|text| text.as_bytes().to_vec())) };
                 assert!(found(&mut scanner, line.as_bytes()) == expected, "{count} {end}");
-                let Template { literals, values } = &scanner.template;
+                let Template { literals, values, .. } = &scanner.template;
                 let is_remembered = end == "]}" && count < MAX_FOLLOWED;
                 assert_eq!((literals.is_empty(), values.is_empty()), (!is_remembered, !is_remembered), "{count} {end}");
                 assert!(values.capacity() <= 2 * MAX_FOLLOWED);
@@ -188,6 +190,16 @@ proptest! {
             let mut new = scanner();
             prop_assert_eq!(found::<4>(&mut used, line), found::<4>(&mut new, line));
         }
+        for end in ["\n", "\r\n", ""] {
+            let mut block = lines.join(&b'\n');
+            block.extend(end.bytes());
+            let alone = super::super::lines(&block).map(|line| told(|sink, record| {
+                scanner().read_line(line, sink, record);
+                1
+            }));
+            let together = told(|sink, record| scanner().read_block(&block, sink, record));
+            prop_assert_eq!(together, alone.collect::<Vec<_>>().concat());
+        }
     }
 
     #[test]
@@ -197,12 +209,28 @@ proptest! {
     }
 }
 
+/// Makes something of four values.
+type Record<'r> = dyn for<'a> FnMut(&[&'a [u8]; 4]) -> Result<Parsed<'a>, &'static str> + 'r;
+
+/// What a reader tells of lines of four values, as many records as it says there are lines.
+fn told(read: impl FnOnce(&mut dyn Sink, &mut Record<'_>) -> u64) -> Vec<String> {
+    let (values, told) = (RefCell::default(), RefCell::new(Vec::new()));
+    let mut sink =
+        |line: &[u8], parsed: Parsed<'_>| told.borrow_mut().push(format!("{} {parsed:?} {}", line.escape_ascii(), values.take()));
+    let count = read(&mut sink, &mut |found| {
+        *values.borrow_mut() = found.map(|value| format!("{} ", value.escape_ascii())).concat();
+        if found[0].len() == 7 { Err("seven") } else { Ok(Parsed::Open) }
+    });
+    assert_eq!(count, told.borrow().len() as u64);
+    told.into_inner()
+}
+
 /// The inside of a string, often longer than what is looked at in one go.
 fn text_value() -> impl Strategy<Value = String> {
     prop_oneof!["[a-z /.]{0,70}", "-?", "[a-z]{0,20}(\\\\[\"\\\\n]|\\\\u00e9|\\\\x41){0,2}[a-z]{0,20}"]
 }
 
 fn changes() -> impl Strategy<Value = Vec<(usize, usize, u8)>> {
-    let byte = prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b','), Just(b'{'), Just(b'}'), Just(b'1')];
+    let byte = prop_oneof![any::<u8>(), Just(b'"'), Just(b'\\'), Just(b','), Just(b'{'), Just(b'}'), Just(b'1'), Just(b'\n')];
     proptest::collection::vec((any::<usize>(), any::<usize>(), byte), 0..6)
 }

@@ -13,35 +13,43 @@ pub(super) enum Value<'a> {
     Escaped(&'a [u8]),
 }
 
-/// The inside of the string that stands at `at` behind its quote, and the place of the closing one.
+/// Gives the inside of the string that stands at `at` behind its quote to `keep`; the place of the closing one. A line end is in no string.
 #[inline(always)]
-pub(super) fn text(line: &[u8], at: usize) -> Option<(Value<'_>, usize)> {
-    let end = quote_or_backslash(line, at)?;
-    if line.get(end) == Some(&b'"') { Some((Value::Plain(line.get(at..end)?), end)) } else { escaped_text(line, at, end) }
+pub(super) fn text<'l>(line: &'l [u8], at: usize, keep: impl FnOnce(Value<'l>)) -> Option<usize> {
+    let end = quote_backslash_or_line_end(line, at)?;
+    if line.get(end) == Some(&b'"') {
+        keep(Value::Plain(line.get(at..end)?));
+        Some(end)
+    } else {
+        let end = end_of_escaped(line, end)?;
+        keep(Value::Escaped(line.get(at..end)?));
+        Some(end)
+    }
 }
 
-/// A string at `start` whose first backslash is at `at`. Kept out of the way of the others.
+/// Where a string ends whose first backslash is at `at`. Kept out of the way of the others.
 #[cold]
 #[inline(never)]
-fn escaped_text(line: &[u8], start: usize, mut at: usize) -> Option<(Value<'_>, usize)> {
+fn end_of_escaped(line: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += match line.get(at..)? {
-            [b'"', ..] => return Some((Value::Escaped(line.get(start..at)?), at)),
+            [b'"', ..] => return Some(at),
             [b'\\', b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => 2,
             [b'\\', b'x', a, b, ..] if hex(&[*a, *b]).is_some() => 4,
             [b'\\', b'u', a, b, c, d, ..] if hex(&[*a, *b, *c, *d]).is_some() => 6,
             _ => return None,
         };
-        at = quote_or_backslash(line, at)?;
+        at = quote_backslash_or_line_end(line, at)?;
     }
 }
 
 /// Where the first of them stands at or behind `at`. Most values are shorter than the sixteen bytes that are looked at in one go.
 #[inline(always)]
-fn quote_or_backslash(line: &[u8], mut at: usize) -> Option<usize> {
+fn quote_backslash_or_line_end(line: &[u8], mut at: usize) -> Option<usize> {
     let found = |chunk: &[u8; 16]| {
         let bytes = u8x16::new(*chunk);
-        (bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
+        let [quote, backslash, end] = [b'"', b'\\', b'\n'].map(|byte| bytes.simd_eq(u8x16::splat(byte)));
+        (quote | backslash | end).to_bitmask()
     };
     while let Some(chunk) = line.get(at..)?.first_chunk() {
         let found = found(chunk);
@@ -52,24 +60,27 @@ fn quote_or_backslash(line: &[u8], mut at: usize) -> Option<usize> {
     }
     // The last sixteen bytes, less those that have been seen.
     let Some(last) = line.last_chunk::<16>() else {
-        return line.iter().skip(at).position(|byte| matches!(byte, b'"' | b'\\')).map(|place| at + place);
+        return line.iter().skip(at).position(|byte| matches!(byte, b'"' | b'\\' | b'\n')).map(|place| at + place);
     };
     let seen = at + 16 - line.len();
     let found = found(last) >> seen;
     (found != 0).then(|| at + found.trailing_zeros() as usize)
 }
 
-/// The number, `true`, `false`, `null` or `-` that stands at `at`, and where it ends.
+/// Gives the number, `true`, `false`, `null` or `-` that stands at `at` to `keep`; where it ends.
 #[inline(always)]
-pub(super) fn bare(line: &[u8], at: usize) -> Option<(Value<'_>, usize)> {
+pub(super) fn bare<'l>(line: &'l [u8], at: usize, keep: impl FnOnce(Value<'l>)) -> Option<usize> {
     // Statuses and sizes: a few digits.
     if let Some(bytes) = line.get(at..)?.first_chunk() {
         let digits = digits_in_front(*bytes);
         if digits > 0 && bytes.get(digits).is_some_and(|byte| !is_bare(byte)) {
-            return Some((Value::Plain(line.get(at..at + digits)?), at + digits));
+            keep(Value::Plain(line.get(at..at + digits)?));
+            return Some(at + digits);
         }
     }
-    any_bare(line, at)
+    let (value, end) = any_bare(line, at)?;
+    keep(value);
+    Some(end)
 }
 
 /// How many digits eight bytes begin with.
