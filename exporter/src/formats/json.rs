@@ -1,7 +1,8 @@
 //! One JSON object per line: finds the values of known keys without building anything.
 //!
 //! Lines of one log look alike, so the text between the values of the last line that was walked is kept, and compared with the next
-//! line at the places where it must stand. Where it does not, the line is walked key by key. Both ways read values by the same code.
+//! line at the places where it must stand; the line's end is found on the way. Where it does not stand there, the line is cut out of its
+//! block and walked key by key. Both ways read values by the same code.
 //!
 //! Read generously where servers write badly: any byte may stand in a string, `\xHH` (nginx without `escape=json`) is an escape, and
 //! `-` or a number with leading zeros are values.
