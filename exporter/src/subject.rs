@@ -46,8 +46,7 @@ impl Client {
 
     /// The client that a log names; `None` for host names and anything else that is no address.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let v6 = || parse_eight_groups(text).or_else(|| parse_v6(text)).map(Self::V6);
-        parse_v4(text).map(Self::V4).or_else(v6).or_else(|| parse(text).map(Self::of))
+        parse_v4(text).map(Self::V4).or_else(|| parse_v6(text).map(Self::V6)).or_else(|| parse(text).map(Self::of))
     }
 
     /// Its address; of a /64, the first one.
@@ -220,49 +219,6 @@ fn parse_v4(text: &[u8]) -> Option<u32> {
         start = end.wrapping_add(1);
     }
     (is_sound && dots == 0).then_some(address)
-}
-
-/// The upper half of an IPv6 address of sixteen bytes or more whose eight groups are all written out, as most clients' are. All bytes at
-/// once, as above.
-fn parse_eight_groups(text: &[u8]) -> Option<u64> {
-    const LONGEST: usize = 8 * 4 + 7;
-    let (Some(head), Some(tail), ..=LONGEST) = (text.first_chunk(), text.last_chunk(), text.len()) else { return None };
-    let (mut digits, mut colons) = (0_u64, 0_u64);
-    let mut note = |bytes: [u8; 16], place: usize| {
-        let lanes = u8x16::new(bytes);
-        let is_between = |lanes: u8x16, first, last| lanes.max(u8x16::splat(first)).min(u8x16::splat(last)).simd_eq(lanes);
-        let is_digit = is_between(lanes, b'0', b'9') | is_between(lanes | u8x16::splat(b' '), b'a', b'f');
-        digits |= u64::from(is_digit.to_bitmask()) << place;
-        colons |= u64::from(lanes.simd_eq(u8x16::splat(b':')).to_bitmask()) << place;
-    };
-    note(*head, 0);
-    note(*tail, text.len() - 16);
-    if let Some(middle) = text.get(16..).and_then(<[u8]>::first_chunk) {
-        note(*middle, 16);
-    }
-    let five_digits = (0..5).fold(u64::MAX, |runs, place| runs & digits >> place);
-    let not_between_digits = colons & !(digits << 1 & digits >> 1);
-    if digits | colons != (1 << text.len()) - 1 || five_digits | not_between_digits != 0 {
-        return None;
-    }
-    let (mut upper, mut start) = (0, 0);
-    for group in 0..7 {
-        let end = colons.trailing_zeros() as usize;
-        if group < 4 {
-            let characters = u32::from_be_bytes(*text.get(start..)?.first_chunk()?);
-            let digits = (characters & 0x0F0F_0F0F) + 9 * (characters >> 6 & 0x0101_0101);
-            let pairs = (digits | digits >> 4) & 0x00FF_00FF;
-            let group = (pairs | pairs >> 8) & 0xFFFF;
-            upper = upper << 16 | u64::from(group >> (4 * (4 + start).checked_sub(end)?));
-            start = end + 1;
-        }
-        // Without colons left there are too few groups.
-        if colons == 0 {
-            return None;
-        }
-        colons &= colons - 1;
-    }
-    (colons == 0 && upper != 0).then_some(upper)
 }
 
 /// The upper half of an IPv6 address of groups, as logs have it; `None` for any other way to write one, and for those that may stand for

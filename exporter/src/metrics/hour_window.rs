@@ -46,6 +46,7 @@ impl HourWindow {
         slot.changed = true;
     }
 
+    /// A slot that is not the newest one, or is new.
     #[cold]
     fn slot(&mut self, number: i64) -> Option<&mut Slot> {
         let index = match self.slots.iter().rposition(|slot| slot.number <= number) {
