@@ -146,7 +146,7 @@ struct Desk {
     store: Option<Store>,
     committing: Option<JoinHandle<(Store, bool, Duration)>>,
     /// Found since the last commit began, and before it: people hear of a finding when it is saved, so that none is told twice.
-    findings: [Vec<Finding>; 2],
+    findings: [Told; 2],
     lookups: Lookups,
     probing: Probing,
     notifying: Notifying,
@@ -245,7 +245,7 @@ impl Desk {
             Action::Verify { client, address, bot } => self.lookups.verify(client, address, bot),
             Action::Deliver { notifier, delivery } => self.notifying.send(notifier, delivery),
             Action::Push(batch) => self.pushing.push(batch),
-            Action::Finding(finding) => self.findings[0].push(finding),
+            Action::Finding(finding) => self.findings[0].push(&finding),
             Action::ProxySuspected { source } => warn!(
                 source,
                 "Nearly all requests come from a proxy's address. Name the proxy in web.trusted_proxies and log X-Forwarded-For, or set \
@@ -259,7 +259,7 @@ impl Desk {
     fn commit(&mut self, writes: Vec<Write>) {
         let Some(mut store) = self.store.take() else { return };
         let [fresh, saving] = &mut self.findings;
-        saving.append(fresh);
+        saving.0.append(&mut fresh.0);
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let begun = clock::stopwatch();
             let result = store.commit(writes);
@@ -278,7 +278,7 @@ impl Desk {
         };
         self.store = store;
         if ok {
-            tell(self.findings[1].drain(..));
+            std::mem::take(&mut self.findings[1]).write();
         }
         Input::Committed { ok, took }
     }
@@ -316,21 +316,28 @@ impl Desk {
 /// As much goes through a pipe whole, whatever is written to it besides (PIPE_BUF of Linux).
 const PIPE_BYTES: usize = 4096;
 
-/// Writes findings to stdout, one JSON object a line. That nobody reads them is no reason to stop.
-fn tell(findings: impl Iterator<Item = Finding>) {
-    let mut out = std::io::stdout().lock();
-    let mut lines = String::new();
-    let mut write = |lines: &str| drop(out.write_all(lines.as_bytes()));
-    for finding in findings {
+/// Findings as people read them on stdout, one JSON object a line, in texts that each go through a pipe whole. Written out at once: in a
+/// flood thousands wait for one commit, and take up a third of what they did as they were.
+#[derive(Default)]
+struct Told(Vec<String>);
+
+impl Told {
+    fn push(&mut self, finding: &Finding) {
         let line = serde_json::json!(finding).to_string();
-        if lines.len() + line.len() >= PIPE_BYTES {
-            write(&lines);
-            lines.clear();
+        match self.0.last_mut() {
+            Some(lines) if lines.len() + line.len() < PIPE_BYTES => {
+                lines.push_str(&line);
+                lines.push('\n');
+            }
+            _ => self.0.push(line + "\n"),
         }
-        lines.push_str(&line);
-        lines.push('\n');
     }
-    write(&lines);
+
+    /// That nobody reads them is no reason to stop.
+    fn write(self) {
+        let mut out = std::io::stdout().lock();
+        self.0.iter().for_each(|lines| drop(out.write_all(lines.as_bytes())));
+    }
 }
 
 /// The end of the commit under way; never, if there is none. A commit that panicked gives nothing.

@@ -69,7 +69,7 @@ const ROOMS: &[Room] = &[
     pure("feed", &["event"], &["serde"]),
     pure("incident", &["event", "finding"], &["serde"]),
     pure("sample", &["event", "subject"], &["ipnet", "serde"]),
-    pure("snapshot", &[], &["serde", "serde_json"]),
+    pure("snapshot", &[], &["serde", "serde_json", "zstd"]),
     pure("privacy", &[], &["aws_lc_rs", "foldhash", "hmac", "serde", "sha2"]),
     apart(
         pure("formats", &["event", "privacy"], &["jiff", "memchr", "regex", "serde", "serde_json", "wide"]),

@@ -18,9 +18,19 @@ fn scenarios() -> Vec<PathBuf> {
 }
 
 fn replay(scenario: &Path, output: &str) -> String {
+    replay_with(scenario, output, [])
+}
+
+fn replay_with<const N: usize>(scenario: &Path, output: &str, settings: [(&str, &str); N]) -> String {
     let format = fs::read_to_string(scenario.join("format")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_hostwarden"));
-    command.env_clear().env("TZ", "UTC").current_dir(scenario).args(["--config", "config.toml", "replay", "--format", format.trim()]);
+    command.env_clear().env("TZ", "UTC").envs(settings).current_dir(scenario).args([
+        "--config",
+        "config.toml",
+        "replay",
+        "--format",
+        format.trim(),
+    ]);
     let output = command.args(["--output", output, "input.log"]).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
@@ -41,6 +51,17 @@ fn scenarios_give_what_is_expected() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+}
+
+#[test]
+fn where_senders_are_not_kept_a_new_kind_of_error_is_told_without_its_text() {
+    let scenario = scenarios().into_iter().find(|scenario| scenario.ends_with("bot")).unwrap();
+    let findings = replay_with(&scenario, "json", [("HOSTWARDEN__PRIVACY__SENDERS", "agg")]);
+    let told: Vec<&str> = findings.lines().filter_map(|line| line.split("\"summary\":\"").nth(1)?.split('"').next()).collect();
+    assert_eq!(told.len(), 3, "{findings}");
+    for (summary, kind) in told.into_iter().zip(["error", "traceback", "traceback"]) {
+        assert_eq!(summary, format!("New kind of error ({kind}); its text is not kept, as senders are not."));
+    }
 }
 
 /// Metrics that no replay can show: they tell of a running exporter or of something that has not happened.

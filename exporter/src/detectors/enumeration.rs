@@ -95,6 +95,9 @@ impl Visitor {
         if self.links.len() >= MAX_LINKS {
             self.links.remove(0);
         }
+        if self.links.len() == self.links.capacity() {
+            self.links.reserve_exact(4);
+        }
         self.links.push((link.hash, secs, link.number, link.was_there));
         self.links.len() as u32
     }
@@ -116,6 +119,17 @@ impl Visitor {
         numbers.sort_unstable();
         let follow = numbers.windows(2).filter(|pair| pair[1] - pair[0] <= SEQUENCE_GAP).count();
         follow as f32 / counts.distinct.max(1) as f32 >= SEQUENCE_SHARE
+    }
+
+    /// What tells guessing from reading: how quickly the links within a window were opened, and which numbers they have.
+    fn evidence(&self, now: u32, window: u32) -> Vec<String> {
+        let recent = || self.links.iter().filter(move |(_, at, ..)| now.saturating_sub(*at) < window);
+        let begun = recent().map(|(_, at, ..)| *at).min().unwrap_or(now);
+        let numbers = || recent().filter_map(|(_, _, number, _)| *number);
+        let pace = format!("{} links in {} seconds", recent().count(), now.saturating_sub(begun));
+        let range = numbers().min().zip(numbers().max());
+        let numbered = range.map(|(low, high)| format!("{} of them with numbers, from {low} to {high}", numbers().count()));
+        std::iter::once(pace).chain(numbered).collect()
     }
 
     /// How many clients share a network's work, at least.
@@ -156,7 +170,7 @@ impl Enumeration {
         {
             return visitor.is_telling(secs).then(|| {
                 let within = if window == DAY { "a day".to_owned() } else { format!("{window} seconds") };
-                found(at, About::Client(client), counts, &within)
+                found(at, About::Client(client), counts, &within, visitor.evidence(secs, window))
             });
         }
         let network = known_or_new(&mut self.networks, client.network(), secs, is_missing)?;
@@ -168,7 +182,7 @@ impl Enumeration {
         let counts = by_network(&self.config, secs, network)?;
         network.is_telling(secs).then(|| {
             let within = format!("an hour from {} addresses or more", network.spread());
-            found(at, About::Network(client.network()), counts, &within)
+            found(at, About::Network(client.network()), counts, &within, network.evidence(secs, HOUR))
         })
     }
 
@@ -233,9 +247,9 @@ fn by_network(config: &Config, secs: u32, network: &Visitor) -> Option<Counts> {
     (is_shared && network.is_guessing(secs, HOUR, counts)).then_some(counts)
 }
 
-fn found(at: Timestamp, about: About, Counts { distinct, missing }: Counts, within: &str) -> Found {
+fn found(at: Timestamp, about: About, Counts { distinct, missing }: Counts, within: &str, evidence: Vec<String>) -> Found {
     let summary = format!("opened {distinct} different links within {within}, {missing} of them missing");
-    Found { at, detector: NAME, severity: Severity::Warning, about, summary, evidence: Vec::new() }
+    Found { at, detector: NAME, severity: Severity::Warning, about, summary, evidence }
 }
 
 #[cfg(test)]
@@ -272,6 +286,7 @@ mod tests {
         let found = open(40, 10, 1, missing);
         assert_eq!(found.len(), 1, "told once");
         assert_eq!(found[0].summary, "opened 16 different links within 300 seconds, 16 of them missing");
+        assert_eq!(found[0].evidence, ["16 links in 150 seconds"]);
         assert!(open(40, 30, 1, missing).is_empty(), "too slow for the window");
         assert_eq!(open(60, 600, 1, missing).len(), 1, "but not for a day");
         assert!(open(200, 1, 1, |n| missing(n % 10)).is_empty(), "ten links again and again");
@@ -282,7 +297,9 @@ mod tests {
         assert!(open(60, 2, 1, there).is_empty(), "an office, a preview of a chat app");
         assert!(open(60, 2, 1, |n| if n % 4 == 0 { missing(n) } else { there(n) }).is_empty(), "with some old ones among them");
         let numbered = |n: u32| Link { number: Some(1_000 + n), ..there(n) };
-        assert_eq!(open(60, 2, 1, numbered).len(), 1, "unless they follow on one another");
+        let found = open(60, 2, 1, numbered);
+        assert_eq!(found.len(), 1, "unless they follow on one another");
+        assert_eq!(found[0].evidence, ["16 links in 30 seconds", "16 of them with numbers, from 1000 to 1015"]);
         let scattered = |n: u32| Link { number: Some(n * 97 % 10_007), ..there(n) };
         assert!(open(60, 2, 1, scattered).is_empty());
     }

@@ -211,6 +211,8 @@ impl Suspect {
     /// Where in `tallies` it is; it is there from now on.
     fn tally_place(&mut self, kind: Kind) -> usize {
         self.tallies.iter().position(|tally| tally.kind == kind).unwrap_or_else(|| {
+            // Few kinds each, of tens of thousands.
+            self.tallies.reserve_exact(1);
             self.tallies.push(Tally { kind, times: 0, distinct: 0, points: 0.0, firsts: [0; FIRSTS] });
             self.tallies.len() - 1
         })
@@ -295,9 +297,9 @@ pub struct Suspects {
 }
 
 /// Clients remembered as seen once while the table is full, for each place in it.
-const SIGHTINGS_PER_PLACE: usize = 64;
-/// The most of them, four in a set: 8 MiB, enough for two million newcomers between two requests of a slow attacker.
-const MAX_SIGHTING_SETS: usize = 1 << 19;
+const SIGHTINGS_PER_PLACE: usize = 32;
+/// The most of them, four in a set: 4 MiB, enough for a million newcomers between two requests of a slow attacker.
+const MAX_SIGHTING_SETS: usize = 1 << 18;
 
 impl Suspects {
     /// At most `max_clients`; takes up what was saved.

@@ -97,9 +97,14 @@ impl Recorder<'_> {
         let Context { privacy, source, feeds, .. } = &mut self.context;
         feeds.add(Feed::Bot, at, source, || entries::bot_error(privacy, kind, error.summary));
         bot.errors.keep(at, kind, error, self.context.privacy);
-        if let Some(kind) = bot.errors.new_kind(error) {
+        if let Some(text) = bot.errors.new_kind(error) {
             bot.metrics.new_error_kind();
-            let summary = format!("New kind of error: {}", self.context.privacy.scrub_to(kind.as_bytes(), KIND_CHARS));
+            let text = self.context.privacy.scrub_to(text.as_bytes(), KIND_CHARS);
+            let summary = if text.is_empty() {
+                format!("New kind of error ({kind}); its text is not kept, as senders are not.")
+            } else {
+                format!("New kind of error: {text}")
+            };
             let finding = Finding {
                 id: 0,
                 at,

@@ -78,7 +78,7 @@ pub struct Incidents {
     /// Boxed: the map's nodes are about half full, and an incident is large.
     kept: BTreeMap<u64, Box<Incident>>,
     /// Incidents that further findings belong to, by kind and subject.
-    live: HashMap<(String, String), Live>,
+    live: HashMap<Key, Live>,
     last_id: u64,
     evicted: u64,
     unsaved: BTreeSet<u64>,
@@ -103,7 +103,7 @@ impl Incidents {
             seen: incident.closed.unwrap_or(incident.last),
             client: clients.get(&incident.id).copied().flatten(),
         };
-        let live = kept.values().map(|incident| (key(incident), live(incident.as_ref()))).collect();
+        let live = kept.values().map(|incident| (key_of(incident), live(incident.as_ref()))).collect();
         let last_id = kept.keys().next_back().copied().unwrap_or(0);
         let log = ChangeLog::new(SECTION.to_owned(), saved);
         Self { settings, kept, live, last_id, evicted, unsaved: BTreeSet::new(), log }
@@ -140,7 +140,7 @@ impl Incidents {
     /// Takes a finding about somebody or something, who has been put on the watchlist so often. As long as `client` goes on with
     /// anything that is held against it, the incident goes on.
     pub fn take(&mut self, now: Timestamp, finding: &Finding, strikes: u32, client: Option<Client>) -> Changed {
-        let key = (finding.detector.clone(), finding.about.clone());
+        let key = key(&finding.detector, &finding.about);
         if let Some(id) = self.live(&key, now, client) {
             return self.goes_on(id, finding, strikes);
         }
@@ -184,7 +184,8 @@ impl Incidents {
 
     /// A player came or left. Each stay is an incident of its own; who comes back within the cooldown goes on with the last one.
     pub fn player(&mut self, now: Timestamp, news: PlayerNews) -> Option<Changed> {
-        let key = (PLAYERS.to_owned(), about(&news));
+        let about = about(&news);
+        let key = key(PLAYERS, &about);
         let live = self.live(&key, now, None);
         let incident = live.and_then(|id| self.kept.get_mut(&id));
         match incident {
@@ -198,13 +199,13 @@ impl Incidents {
                 Some(Changed { id, change: if news.came { Change::Updated } else { Change::Closed }, is_worse: false })
             }
             None if news.came => {
-                let id = self.next_id(key.clone(), now, None);
+                let id = self.next_id(key, now, None);
                 self.keep(Incident {
                     id,
-                    kind: key.0,
+                    kind: PLAYERS.to_owned(),
                     severity: Severity::Info,
                     source: news.source.clone(),
-                    about: key.1,
+                    about,
                     client: None,
                     country: Some(news.country.clone()),
                     strikes: 0,
@@ -223,14 +224,14 @@ impl Incidents {
     }
 
     /// The incident that something of this kind and subject belongs to, noted as changed now.
-    fn live(&mut self, key: &(String, String), now: Timestamp, client: Option<Client>) -> Option<u64> {
+    fn live(&mut self, key: &Key, now: Timestamp, client: Option<Client>) -> Option<u64> {
         let live = self.live.get_mut(key)?;
         (live.seen, live.client) = (now, client);
         self.unsaved.insert(live.id);
         Some(live.id)
     }
 
-    fn next_id(&mut self, key: (String, String), now: Timestamp, client: Option<Client>) -> u64 {
+    fn next_id(&mut self, key: Key, now: Timestamp, client: Option<Client>) -> u64 {
         self.make_room();
         self.last_id += 1;
         self.live.insert(key, Live { id: self.last_id, seen: now, client });
@@ -250,10 +251,15 @@ impl Incidents {
         let over = self.kept.values().find(|incident| incident.closed.is_some()).map(|incident| incident.id);
         let Some(id) = over.or_else(|| self.kept.keys().next().copied()) else { return };
         if let Some(incident) = self.kept.remove(&id) {
-            self.live.remove(&key(&incident));
+            self.live.remove(&key_of(&incident));
         }
         self.unsaved.insert(id);
         self.evicted += 1;
+        // Nothing is saved, in a replay or since the disk is full, and most of these are gone: all that is kept will be written.
+        if self.unsaved.len() > 2 * self.settings.max {
+            self.unsaved.clear();
+            self.log.rewrite();
+        }
     }
 
     /// Closes what has been quiet, and gives it. `last_deed` is when a client last did something that is held against it: not all of that
@@ -286,7 +292,7 @@ impl Incidents {
 
     /// Whether an incident may still go on.
     pub fn is_live(&self, id: u64) -> bool {
-        self.kept.get(&id).is_some_and(|incident| self.live.get(&key(incident)).is_some_and(|live| live.id == id))
+        self.kept.get(&id).is_some_and(|incident| self.live.get(&key_of(incident)).is_some_and(|live| live.id == id))
     }
 
     /// Whose deeds an incident is about, if it may still go on.
@@ -317,12 +323,19 @@ impl Incidents {
     }
 }
 
-fn deeds_of(live: &HashMap<(String, String), Live>, incident: &Incident) -> Option<Client> {
-    live.get(&key(incident)).filter(|live| live.id == incident.id).and_then(|live| live.client)
+fn deeds_of(live: &HashMap<Key, Live>, incident: &Incident) -> Option<Client> {
+    live.get(&key_of(incident)).filter(|live| live.id == incident.id).and_then(|live| live.client)
 }
 
-fn key(incident: &Incident) -> (String, String) {
-    (incident.kind.clone(), incident.about.clone())
+/// Kind and subject, in one text since there are thousands: no kind holds a line end.
+type Key = Box<str>;
+
+fn key(kind: &str, about: &str) -> Key {
+    [kind, "\n", about].concat().into()
+}
+
+fn key_of(incident: &Incident) -> Key {
+    key(&incident.kind, &incident.about)
 }
 
 fn about(news: &PlayerNews) -> String {
@@ -441,5 +454,24 @@ mod tests {
         let known = loaded.take(at(10), &finding(10, "e", Severity::Warning), 2, None);
         assert_eq!((known.id, known.change), (5, Change::Updated));
         assert_eq!(loaded.take(at(10), &finding(10, "a", Severity::Warning), 0, None).id, 6);
+    }
+
+    #[test]
+    fn what_waits_to_be_saved_is_bounded() {
+        let mut incidents = Incidents::new(settings(3), None, 0);
+        let take = |incidents: &mut Incidents, n: i64| {
+            incidents.take(at(n), &finding(n, &n.to_string(), Severity::Warning), 0, None);
+        };
+        take(&mut incidents, 0);
+        assert!(matches!(incidents.save(), Some(Write::Put { .. })), "the first time");
+        take(&mut incidents, 1);
+        assert!(matches!(incidents.save(), Some(Write::Append { .. })));
+        for n in 2..1_000 {
+            take(&mut incidents, n);
+            assert!(incidents.unsaved.len() <= 8, "{n}");
+        }
+        let Some(Write::Put { pieces, .. }) = incidents.save() else { panic!() };
+        let loaded = Incidents::new(settings(3), Some(&pieces), 0);
+        assert_eq!(loaded.iter().map(|incident| incident.id).collect::<Vec<_>>(), [1_000, 999, 998]);
     }
 }

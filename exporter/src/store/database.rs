@@ -21,6 +21,8 @@ const APPLICATION_ID: i64 = 0x4857_7374;
 ///
 /// Version 2: pieces lie where there is room, and an index of their names finds them. SQLite compares keys with whole rows, copied out of
 /// all their pages, if the key is part of the row: each commit copied a megabyte to find its places.
+///
+/// Version 3: pieces may be packed (`snapshot`), which a program that knows version 2 only would take for damaged.
 const MIGRATIONS: &[&str] = &[
     "CREATE TABLE sections (name TEXT, seq INTEGER, checksum INTEGER NOT NULL, bytes BLOB NOT NULL, PRIMARY KEY (name, seq))
      STRICT, WITHOUT ROWID",
@@ -28,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
          bytes BLOB NOT NULL, UNIQUE (section, seq)) STRICT;
      INSERT INTO pieces (section, seq, checksum, bytes) SELECT name, seq, checksum, bytes FROM sections ORDER BY name, seq;
      DROP TABLE sections",
+    "",
 ];
 
 /// An update in place: pages of the old value whose bytes stay the same are not written again when the length stays the same.
