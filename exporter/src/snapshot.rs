@@ -100,10 +100,10 @@ impl ChangeLog {
             let mut whole = whole();
             whole.end();
             (self.whole_bytes, self.appended_bytes, self.rewrite) = (whole.bytes, 0, false);
-            return Some(Write::Put { section, pieces: whole.pieces });
+            return Some(Write::Put { section, pieces: whole.into_pieces() });
         }
         self.appended_bytes += changes.bytes;
-        Some(Write::Append { section, pieces: changes.pieces })
+        Some(Write::Append { section, pieces: changes.into_pieces() })
     }
 
     /// After a commit that failed: the changes are gone, so the whole must be written.
@@ -128,7 +128,7 @@ const MAX_PLAIN_BYTES: usize = 16 << 20;
 pub struct Lines {
     pieces: Pieces,
     bytes: usize,
-    compressor: Option<Compressor<'static>>,
+    packer: Option<Packer>,
 }
 
 impl Lines {
@@ -159,11 +159,20 @@ impl Lines {
         }
     }
 
+    /// The last piece may have taken over a full one's room.
+    fn into_pieces(mut self) -> Pieces {
+        self.pieces.last_mut().into_iter().for_each(Vec::shrink_to_fit);
+        self.pieces
+    }
+
     /// The piece that the next line goes to.
     fn room(&mut self) -> &mut Vec<u8> {
         let next = match self.pieces.last_mut() {
             None => Some(Vec::new()),
-            Some(full) if full.len() >= PIECE_BYTES => Some(packed(full, &mut self.compressor)),
+            Some(full) if full.len() >= PIECE_BYTES => {
+                let packer = self.packer.get_or_insert_default();
+                Some(packer.pack(full))
+            }
             Some(_) => None,
         };
         self.pieces.extend(next);
@@ -172,16 +181,28 @@ impl Lines {
     }
 }
 
-/// Packs a piece where it stands, if it can be; gives the room that it took up.
-fn packed(piece: &mut Vec<u8>, compressor: &mut Option<Compressor<'static>>) -> Vec<u8> {
-    if compressor.is_none() {
-        *compressor = Compressor::new(PACKING).ok();
+/// Packs pieces one after the other, in the same memory: what is given back between things that stay is of little use.
+#[derive(Default)]
+struct Packer {
+    compressor: Option<Compressor<'static>>,
+    out: Vec<u8>,
+}
+
+impl Packer {
+    /// Packs a piece where it stands, if it can be; gives the room that it took up.
+    fn pack(&mut self, piece: &mut Vec<u8>) -> Vec<u8> {
+        if self.compressor.is_none() {
+            self.compressor = Compressor::new(PACKING).ok();
+        }
+        // More than zstd ever adds.
+        self.out.clear();
+        self.out.reserve(piece.len() + piece.len() / 64 + 1024);
+        let packed = self.compressor.as_mut().and_then(|compressor| compressor.compress_to_buffer(piece, &mut self.out).ok());
+        let Some(packed) = packed.and_then(|length| self.out.get(..length)) else { return Vec::new() };
+        let mut room = std::mem::replace(piece, packed.to_vec());
+        room.clear();
+        room
     }
-    let Some(Ok(mut packed)) = compressor.as_mut().map(|compressor| compressor.compress(piece)) else { return Vec::new() };
-    packed.shrink_to_fit();
-    let mut room = std::mem::replace(piece, packed);
-    room.clear();
-    room
 }
 
 fn is_packed(piece: &[u8]) -> bool {
