@@ -5,7 +5,6 @@
 //! on a third, which sleeps between commits.
 
 use std::collections::HashMap;
-use std::io::Write as _;
 use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::time::Duration;
@@ -20,7 +19,6 @@ use crate::batch::Batch;
 use crate::clock;
 use crate::config::Config;
 use crate::engine::{Action, Answer, Ask, DetectionSetup, Engine, ErrorView, Input, SourceView, Token};
-use crate::finding::Finding;
 use crate::http;
 use crate::metrics::Exposition;
 use crate::setup::{self, Parts};
@@ -30,12 +28,14 @@ use notifying::Notifying;
 use probes::Probing;
 use process::Process;
 use pushing::Pushing;
+use told::Told;
 
 mod lookups;
 mod notifying;
 mod probes;
 mod process;
 mod pushing;
+mod told;
 
 use crate::sources::buffers::Buffers;
 use crate::sources::docker_logs::DockerSource;
@@ -259,7 +259,7 @@ impl Desk {
     fn commit(&mut self, writes: Vec<Write>) {
         let Some(mut store) = self.store.take() else { return };
         let [fresh, saving] = &mut self.findings;
-        saving.0.append(&mut fresh.0);
+        saving.append(fresh);
         self.committing = Some(tokio::task::spawn_blocking(move || {
             let begun = clock::stopwatch();
             let result = store.commit(writes);
@@ -278,7 +278,7 @@ impl Desk {
         };
         self.store = store;
         if ok {
-            std::mem::take(&mut self.findings[1]).write();
+            std::mem::take(&mut self.findings[1]).write(&mut std::io::stdout().lock());
         }
         Input::Committed { ok, took }
     }
@@ -310,33 +310,6 @@ impl Desk {
             (Some(Reply::Query(reply)), Answer::Json(answer)) => drop(reply.send(answer)),
             (Some(Reply::Sources(_) | Reply::Errors(_) | Reply::Query(_)) | None, _) => {}
         }
-    }
-}
-
-/// As much goes through a pipe whole, whatever is written to it besides (PIPE_BUF of Linux).
-const PIPE_BYTES: usize = 4096;
-
-/// Findings as people read them on stdout, one JSON object a line, in texts that each go through a pipe whole. Written out at once: in a
-/// flood thousands wait for one commit, and take up a third of what they did as they were.
-#[derive(Default)]
-struct Told(Vec<String>);
-
-impl Told {
-    fn push(&mut self, finding: &Finding) {
-        let line = serde_json::json!(finding).to_string();
-        match self.0.last_mut() {
-            Some(lines) if lines.len() + line.len() < PIPE_BYTES => {
-                lines.push_str(&line);
-                lines.push('\n');
-            }
-            _ => self.0.push(line + "\n"),
-        }
-    }
-
-    /// That nobody reads them is no reason to stop.
-    fn write(self) {
-        let mut out = std::io::stdout().lock();
-        self.0.iter().for_each(|lines| drop(out.write_all(lines.as_bytes())));
     }
 }
 
