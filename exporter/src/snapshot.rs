@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, RandomState};
 
 use serde::Serialize;
 use zstd::bulk::{Compressor, decompress};
+use zstd::zstd_safe::get_frame_content_size;
 
 /// One change to the saved state. All changes of a commit are made in one transaction.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,7 +79,7 @@ pub struct ChangeLog {
 impl ChangeLog {
     /// For a table that is loaded from `saved` or still empty.
     pub fn new(section: String, saved: Option<&Section>) -> Self {
-        let bytes = |parts: &[Vec<u8>]| parts.iter().map(|piece| plain(piece).len()).sum();
+        let bytes = |parts: &[Vec<u8>]| parts.iter().map(|piece| plain_bytes(piece)).sum();
         let (whole_bytes, appended_bytes) = saved.map_or((0, 0), |saved| {
             // What earlier versions put was one piece, and has no mark. The piece that has it is never packed.
             let last = saved.iter().position(|piece| piece.ends_with(END_OF_WHOLE) && !is_packed(piece)).unwrap_or(0);
@@ -216,9 +217,15 @@ fn is_packed(piece: &[u8]) -> bool {
     piece.starts_with(PACKED)
 }
 
+/// How long a piece was before it was packed, as it says itself.
+fn plain_bytes(piece: &[u8]) -> usize {
+    let packed_of = || get_frame_content_size(piece).ok().flatten().and_then(|bytes| usize::try_from(bytes).ok());
+    if is_packed(piece) { packed_of().unwrap_or(0).min(MAX_PLAIN_BYTES) } else { piece.len() }
+}
+
 /// A piece as it was before it was packed; of a damaged one nothing.
 fn plain(piece: &[u8]) -> Cow<'_, [u8]> {
-    if is_packed(piece) { decompress(piece, MAX_PLAIN_BYTES).unwrap_or_default().into() } else { piece.into() }
+    if is_packed(piece) { decompress(piece, plain_bytes(piece)).unwrap_or_default().into() } else { piece.into() }
 }
 
 impl<T: Serialize> FromIterator<T> for Lines {
@@ -293,12 +300,17 @@ mod tests {
         assert_eq!(json_lines(&saved).count(), 2_900);
         let again = ChangeLog::new("t".into(), Some(&saved));
         assert_eq!((again.whole_bytes, again.appended_bytes), (log.whole_bytes, log.appended_bytes));
-        // A damaged piece is left out, wherever it is damaged.
-        for at in 4..saved[20].len() {
+        // Of damaged pieces no other piece suffers: one that was cut is left out, changed bytes spoil no more than their own.
+        let in_piece = plain(&saved[20]).split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).count();
+        let whole = saved[20].clone();
+        for at in 4..whole.len() {
+            saved[20] = whole[..at].to_vec();
+            assert_eq!(json_lines(&saved).count(), 2_900 - in_piece, "cut at {at}");
+            saved[20].clone_from(&whole);
             saved[20][at] ^= 1;
-            assert!((2_800..=2_900).contains(&json_lines(&saved).count()), "{at}");
-            saved[20][at] ^= 1;
+            assert!((2_900 - in_piece..=2_900).contains(&json_lines(&saved).count()), "changed at {at}");
         }
+        saved[20] = whole;
         // A mark fits into a full piece.
         let Some(Write::Put { pieces, .. }) = ChangeLog::new("t".into(), None).write(|| unreachable!(), || lines(64)) else { panic!() };
         assert_eq!((pieces.len(), pieces[0].len()), (1, PIECE_BYTES + 1));
