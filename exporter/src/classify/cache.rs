@@ -4,7 +4,7 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-/// Slots that a text may stand in, the one used last first.
+/// Slots that a text may stand in: a newcomer comes first, the others move back, and who is asked for again moves up by one.
 const WAYS: usize = 4;
 /// The most different answers: rules come in few combinations.
 const ANSWERS: usize = 1 << ANSWER_BITS;
@@ -43,12 +43,13 @@ impl<T: Copy + PartialEq> Cache<T> {
         let at = hash as usize & (self.sets.len() - 1);
         let fingerprint = (hash | TAKEN) >> ANSWER_BITS;
         let Some(Set(set)) = self.sets.get_mut(at) else { return ask() };
-        if let Some(way) = set.iter().position(|slot| slot >> ANSWER_BITS == fingerprint)
-            && let Some(answer) = self.answers.get(set[way] as usize & (ANSWERS - 1))
+        // Without a branch for each slot: which one it is cannot be foreseen.
+        let is_there = |way: usize| set[way] >> ANSWER_BITS == fingerprint;
+        let way = (0..WAYS).rev().fold(WAYS, |found, way| if is_there(way) { way } else { found });
+        if let Some(slot) = set.get(way)
+            && let Some(answer) = self.answers.get(*slot as usize & (ANSWERS - 1))
         {
-            if way > 0 {
-                set[..=way].rotate_right(1);
-            }
+            set.swap(way, way.saturating_sub(1));
             return *answer;
         }
         let answer = ask();

@@ -28,21 +28,24 @@ pub(super) fn any(text: &[u8], test: impl Fn(u8x16) -> u8x16) -> bool {
 /// Whether one of the needles stands in `text`.
 #[inline]
 pub(super) fn holds_any<const N: usize>(text: &[u8], needles: [[u8; 3]; N]) -> bool {
-    const STEP: usize = LANES + 2;
-    let at = |window: &[u8; STEP]| {
-        let from =
-            |start: usize| window.get(start..).and_then(<[u8]>::first_chunk).map_or(u8x16::ZERO, |bytes: &[u8; LANES]| u8x16::new(*bytes));
-        let bytes = [from(0), from(1), from(2)];
+    let at = |bytes: [&[u8; LANES]; 3]| {
+        let bytes = bytes.map(|bytes| u8x16::new(*bytes));
         let found = needles.map(|needle| {
             let [a, b, c] = [0, 1, 2].map(|place| bytes[place].simd_eq(u8x16::splat(needle[place])));
             a & b & c
         });
         found.into_iter().fold(u8x16::ZERO, |any, found| any | found)
     };
-    let Some(last) = text.last_chunk() else { return text.windows(3).any(|window| needles.iter().any(|needle| window == needle)) };
-    let starts = (0..text.len() - STEP).step_by(LANES);
-    let windows = starts.filter_map(|start| text.get(start..)?.first_chunk());
-    windows.fold(at(last), |any, window| any | at(window)).any()
+    // What stands at each place of a needle, wherever it begins.
+    let Some(count) = text.len().checked_sub(2) else { return false };
+    let [first, second, third] = [0, 1, 2].map(|place| text.get(place..place + count).unwrap_or_default());
+    let [Some(a), Some(b), Some(c)] = [first, second, third].map(<[u8]>::last_chunk) else {
+        return text.windows(3).any(|window| needles.iter().any(|needle| window == needle));
+    };
+    let [first, second, third] = [first, second, third].map(|bytes| bytes.as_chunks().0);
+    let pieces = first.iter().zip(second).zip(third);
+    // The last piece overlaps the one before.
+    pieces.fold(at([a, b, c]), |any, ((a, b), c)| any | at([a, b, c])).any()
 }
 
 /// 0xFF where a byte is in the range.
