@@ -23,6 +23,7 @@ mod detection;
 mod feeds;
 mod findings;
 mod ledger;
+mod links;
 mod logged;
 mod machine;
 mod messages;

@@ -9,6 +9,7 @@ use super::decisions::Decisions;
 use super::feeds::{Feeds, entries};
 use super::findings::Findings;
 use super::ledger::Ledger;
+use super::links::{Links, hash};
 use super::logged::Seen;
 use super::notices::{self, Notices};
 use super::source::Subject;
@@ -79,7 +80,7 @@ pub struct Setup {
 /// What detection knows.
 pub(super) struct Detection {
     classifier: Classifier,
-    link_prefixes: Vec<String>,
+    links: Links,
     pub(super) suspects: Suspects,
     pub(super) suspicion: Suspicion,
     judges_suspicion: bool,
@@ -122,9 +123,11 @@ impl Detection {
         attacks.load(&own[ATTACKS], reasons());
         let slow_attacker = setup.slow_attacker.map(|config| SlowAttacker::new(config, WATCHED, section(WATCHED)));
         let enumeration = setup.enumeration.map(|config| Enumeration::new(config, VISITORS, VISITORS.map(section)));
+        // Without the detector nobody asks for links.
+        let links = Links::new(if enumeration.is_some() { setup.link_prefixes } else { Vec::new() });
         Self {
             classifier: Classifier::new(),
-            link_prefixes: setup.link_prefixes,
+            links,
             suspects: Suspects::new(setup.max_clients, SUSPECTS, section(SUSPECTS)),
             judges_suspicion: setup.judges_suspicion,
             suspicion: Suspicion::new(setup.scores),
@@ -142,24 +145,29 @@ impl Detection {
 
     /// Looks at a request: what it is, and whether it is a visitor's.
     pub(super) fn request(&mut self, at: Timestamp, context: &mut Context<'_>, request: &HttpRequest<'_>, http: &mut Http) -> Judgement {
+        let by = By { agent: request.user_agent, address: context.proxies.client(request) };
+        // Looked for before anything else, so that memory has brought what is known of a client by the time that it is needed.
+        let client = if self.suspects.may_know(by.address) { Client::parse(by.address) } else { None };
+        let known = client.and_then(|client| self.suspects.find(client));
+        if let Some(place) = known {
+            let suspect = self.suspects.at_mut(place);
+            suspect.requests = suspect.requests.saturating_add(1);
+        }
         let attack = self.classifier.classify(request);
         let class = attack.map(|attack| attack.class);
         let is_kept_out = self.is_kept_out(at, context, request);
         // How a ban is answered says nothing about who is banned: it was said before.
         let attack = attack.filter(|attack| !is_kept_out || attack.class.is_strong());
-        let link = self.link(request).filter(|_| !is_kept_out);
-        let by = By { agent: request.user_agent, address: context.proxies.client(request) };
+        let link = self.links.opened(request).filter(|_| !is_kept_out);
         // Nearly all requests end here.
-        if attack.is_none() && link.is_none() && !self.suspects.may_know(by.address) {
+        if attack.is_none() && link.is_none() && known.is_none() {
             return Judgement { class, is_attackers: false };
         }
         let is_strong = class.is_some_and(AttackClass::is_strong);
-        let Some(client) = Client::parse(by.address) else { return Judgement { class, is_attackers: is_strong } };
-        let known = self.suspects.find(client);
+        let Some(client) = client.or_else(|| Client::parse(by.address)) else { return Judgement { class, is_attackers: is_strong } };
         let mut is_suspicious = false;
         if let Some(place) = known {
-            let suspect = self.suspects.at_mut(place);
-            suspect.requests = suspect.requests.saturating_add(1);
+            let suspect = self.suspects.at(place);
             // Behind an untold proxy all visitors share an address: what one of them did must not make attackers of all.
             is_suspicious = !is_strong
                 && self.suspicion.is_suspicious(suspect, at)
@@ -355,28 +363,6 @@ impl Detection {
         Client::parse(address).map(|client| self.locate.locate(client.address())).unwrap_or_default()
     }
 
-    /// The link that a request opens, if it opens one: not a file that belongs to a page.
-    fn link(&self, request: &HttpRequest<'_>) -> Option<Link> {
-        self.enumeration.as_ref()?;
-        let target = request.target;
-        // Prefixes begin with a slash: the byte after it tells nearly all targets from them.
-        let may_begin_with = |prefix: &[u8]| prefix.get(1).is_none_or(|byte| target.get(1) == Some(byte));
-        let begins_with = |prefix: &&String| may_begin_with(prefix.as_bytes()) && target.starts_with(prefix.as_bytes());
-        let prefix = self.link_prefixes.iter().find(begins_with)?;
-        let id = target.get(prefix.len()..)?.split(|&byte| matches!(byte, b'/' | b'?')).next()?;
-        if id.is_empty() || id.contains(&b'.') {
-            return None;
-        }
-        let number = std::str::from_utf8(id).ok().and_then(|id| id.parse().ok());
-        let was_there = match request.status {
-            200..=399 => Some(true),
-            400 | 401 | 403 | 404 | 410 => Some(false),
-            _ => None,
-        };
-        // The low half is as good as any.
-        Some(Link { hash: hash(&[prefix.as_bytes(), id]) as u32, number, was_there })
-    }
-
     /// Where a client is: by the log's own word if it has one, else by the database, which is asked once.
     fn country(&mut self, client: Client, place: Option<Place>, logged: &[u8]) -> [u8; 2] {
         if let [a, b] = *logged
@@ -476,13 +462,4 @@ impl Detection {
 
 fn reasons() -> impl Iterator<Item = &'static str> {
     Reason::LABELS.into_iter()
-}
-
-/// Of all the pieces, one behind the other. Stays the same over restarts, and for one version of the library: with another, known deeds are
-/// new once. Whoever makes two meet hides the second one of his own deeds.
-fn hash(pieces: &[&[u8]]) -> u64 {
-    use std::hash::{BuildHasher, Hasher};
-    let mut hasher = foldhash::quality::FixedState::default().build_hasher();
-    pieces.iter().for_each(|piece| hasher.write(piece));
-    hasher.finish()
 }

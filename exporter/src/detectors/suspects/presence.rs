@@ -1,6 +1,8 @@
 //! A quick look whether anything may be known about who stands in a log line: a Bloom filter over addresses as logs write them, asked
 //! before the address is even read, since nearly all requests come from clients of whom nothing is known.
 
+use smallvec::SmallVec;
+
 use crate::subject::Client;
 
 /// Bits for each client that there is room for: with two of them set for each, one stranger in twenty is looked at closer; one in six just
@@ -31,8 +33,8 @@ impl Presence {
     /// A client is known from now on.
     pub(super) fn add(&mut self, client: Client) {
         self.entered += 1;
-        let Client::V4(_) = client else { return };
-        if let Some(key) = key(client.to_string().as_bytes()) {
+        let Client::V4(address) = client else { return };
+        if let Some(key) = key(&dotted(address)) {
             let word = self.word(key);
             self.words[word] |= bits(key);
         }
@@ -53,6 +55,19 @@ impl Presence {
     fn word(&self, key: u64) -> usize {
         key as usize & (self.words.len() - 1)
     }
+}
+
+/// An address as logs write it, written quicker than by the standard library.
+fn dotted(address: u32) -> SmallVec<[u8; 16]> {
+    let mut text = SmallVec::new();
+    for octet in address.to_be_bytes() {
+        let digits = [octet / 100, octet / 10 % 10, octet % 10].map(|digit| b'0' + digit);
+        let zeros = usize::from(octet < 100) + usize::from(octet < 10);
+        text.extend_from_slice(&digits[zeros..]);
+        text.push(b'.');
+    }
+    text.pop();
+    text
 }
 
 /// Two of a word's bits, by bits of the key that do not choose the word.
@@ -91,6 +106,10 @@ mod tests {
         let mut presence = Presence::new(8_192);
         (0..8_192).for_each(|n| presence.add(nth(n)));
         assert!((0..8_192).all(|n| presence.may_hold(nth(n).to_string().as_bytes())));
+        for octet in 0..=u8::MAX {
+            let address = [octet, u8::MAX - octet, 0, octet];
+            assert_eq!(*dotted(u32::from_be_bytes(address)), *std::net::Ipv4Addr::from(address).to_string().as_bytes());
+        }
         let mistaken = (100_000..200_000).filter(|n| presence.may_hold(nth(*n).to_string().as_bytes())).count();
         assert!(mistaken < 8_000, "{mistaken} of 100,000 strangers");
     }
