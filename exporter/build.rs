@@ -2,7 +2,7 @@
 //! that are read become resident. Each family's file, in which numbers are little-endian, is
 //! - the number of blocks and that of usual ranges (8 bytes each), and the codes of 256 countries (2 bytes each, the first is none);
 //! - the usual ranges, most frequent first: the place of its country's code (1 byte) and its length (4 bytes);
-//! - for each block of 64 ranges where the first of them starts (4 bytes, of IPv6 the upper 8), then for each where it ends below (4 bytes);
+//! - for each block of 32 ranges where the first of them starts (4 bytes, of IPv6 the upper 8), then for each where it ends below (4 bytes);
 //! - the blocks: of each range a byte below 240, the place of a usual one; or one below 255, which with the next byte is the place of
 //!   another usual one; or 255, the place of its country's code (1 byte) and its length, seven bits a byte, the lowest first, the eighth
 //!   set if more follow.
@@ -20,7 +20,7 @@ use std::{env, fs};
 use maxminddb::{PathElement, Reader, WithinOptions};
 
 /// Ranges of a block, whose first start is found first.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 /// The first byte of a usual range that takes two, and of one that is written out.
 const TWO_BYTES: usize = 240;
 const WRITTEN_OUT: u8 = 255;

@@ -33,6 +33,9 @@ const OWN: &str = "feed";
 const LOKI: &str = "loki";
 /// A feed may have as many entries at once as in so many seconds.
 const BURST_SECS: u64 = 10;
+/// The oldest entries of a full feed go in shares, one of so many: they are not in the processor's cache any more, and each would be waited
+/// for alone.
+const SHARES: usize = 64;
 /// Blocked packets are the noise of the internet: a sample of them will do.
 const FIREWALL_SHARE: u64 = 10;
 
@@ -177,9 +180,13 @@ impl Feeds {
     fn push(&mut self, entry: Kept) {
         self.last_id = self.last_id.max(entry.id());
         self.rings[entry.feed() as usize].push_back(entry);
-        if self.len() > self.settings.map_or(0, |settings| settings.max_entries)
-            && let Some(gone) = self.rings.iter_mut().max_by_key(|ring| ring.len()).and_then(VecDeque::pop_front)
-        {
+        let max = self.settings.map_or(0, |settings| settings.max_entries);
+        if self.len() <= max {
+            return;
+        }
+        let Some(fullest) = self.rings.iter_mut().max_by_key(|ring| ring.len()) else { return };
+        let count = (max / SHARES).clamp(1, fullest.len());
+        for gone in fullest.drain(..count) {
             if let Some(pushing) = &mut self.pushing {
                 pushing.gone(gone.id());
             }

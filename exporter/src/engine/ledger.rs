@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::logged::{LoggedAttack, LoggedAttacks, Seen, Showing, cut};
-use crate::detectors::window::{DAY, Table, Weigh, seconds};
+use crate::detectors::window::{DAY, Place, Table, Weigh, seconds};
 use crate::event::{Attack, AttackClass, HttpRequest, Timestamp};
 use crate::privacy::Privacy;
 use crate::snapshot::{ChangeLog, Lines, Section, Write, json_lines};
@@ -30,6 +30,8 @@ const MAX_SAMPLED: usize = 1_024;
 const MAX_SAMPLES: usize = 8;
 /// Deeds after which a client is worth a place among those of which samples are kept.
 const DEEDS_TO_ENTER: u32 = 3;
+/// Different methods that are kept once.
+const MAX_METHODS: usize = 16;
 /// The longest path and agent that are shown, in characters.
 const TEXT_CHARS: usize = 200;
 
@@ -229,6 +231,8 @@ pub(super) struct Ledger {
     /// Newcomers to the full table, by a part of their key.
     waiting: Vec<u64>,
     samples: Table<Client, Samples>,
+    /// Methods of samples: there are few, and each is kept once.
+    methods: Vec<Text>,
 }
 
 impl Ledger {
@@ -242,6 +246,7 @@ impl Ledger {
             waiting: vec![0; WAITING],
             tops: Table::new(MAX_TOPS, TOPS.to_owned(), saved(TOPS)),
             samples: Table::new(MAX_SAMPLED, SAMPLES.to_owned(), saved(SAMPLES)),
+            methods: Vec::new(),
         }
     }
 
@@ -253,11 +258,10 @@ impl Ledger {
     /// Writes an attack down. `is_new`: the client has not done the same before. `is_fed`: the feed has it.
     pub(super) fn add(&mut self, at: Timestamp, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, is_new: bool, is_fed: bool) {
         let secs = seconds(at);
-        for (what, text) in [(What::Path, place.path), (What::Agent, request.user_agent)] {
-            self.rank(secs, place, attack.class, what, text);
-        }
+        let ranked = [(What::Path, place.path), (What::Agent, request.user_agent)];
+        let ranked = ranked.map(|(what, text)| self.rank(secs, place, attack.class, what, text));
         if is_new {
-            self.sample(secs, place, request, attack);
+            self.sample(secs, place, request, attack, ranked);
         }
         self.unsaved = (self.unsaved + 1).min(MAX_RECENT);
         if !is_fed {
@@ -267,8 +271,8 @@ impl Ledger {
     }
 
     /// Keeps a sample of what a client does: one of each kind, so that a long list of the same hides nothing. In a full table only who
-    /// has done several things gets in.
-    fn sample(&mut self, secs: u32, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack) {
+    /// has done several things gets in. `ranked`: where its path and agent stand, whose texts need not be kept twice.
+    fn sample(&mut self, secs: u32, place: &Seen<'_>, request: &HttpRequest<'_>, attack: Attack, ranked: [Option<Place>; 2]) {
         let known = self.samples.find(&place.client);
         if known.is_none() && place.deeds < DEEDS_TO_ENTER && self.samples.is_full() {
             return;
@@ -292,17 +296,18 @@ impl Ledger {
             let Some((place, _)) = repeated.or_else(lesser) else { return };
             samples.kept.remove(place);
         }
-        // A client hardly ever changes its method, nor its agent.
+        let [path, user_agent] = [(ranked[0], request.target), (ranked[1], request.user_agent)]
+            .map(|(place, text)| place.and_then(|place| self.tops.at(place).text.same(text)));
+        // A client hardly ever changes its agent.
         let kept = &mut samples.kept;
-        let method = kept.iter().find_map(|sample| sample.method.same(request.method));
-        let user_agent = kept.iter().find_map(|sample| sample.user_agent.same(request.user_agent));
+        let user_agent = user_agent.or_else(|| kept.iter().find_map(|sample| sample.user_agent.same(request.user_agent)));
         let sample = Sample {
             at: secs,
             class: attack.class,
             why: attack.why.into(),
             meaning: attack.meaning.into(),
-            method: method.unwrap_or_else(|| Text::new(request.method)),
-            path: Text::new(request.target),
+            method: known_method(&mut self.methods, request.method),
+            path: path.unwrap_or_else(|| Text::new(request.target)),
             status: request.status,
             user_agent: user_agent.unwrap_or_else(|| Text::agent(request.user_agent)),
         };
@@ -311,7 +316,8 @@ impl Ledger {
         kept.push(sample);
     }
 
-    fn rank(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) {
+    /// Counts a text; gives where it stands, if it does.
+    fn rank(&mut self, secs: u32, place: &Seen<'_>, class: AttackClass, what: What, text: &[u8]) -> Option<Place> {
         // Stays the same over restarts; whoever makes two paths meet spoils a ranking and nothing else.
         let key = foldhash::fast::FixedState::default().hash_one((place.site, class, what, text));
         let known = self.tops.find(&key);
@@ -319,7 +325,7 @@ impl Ledger {
         if known.is_none() && self.tops.is_full() {
             let waiting = &mut self.waiting[(key % WAITING as u64) as usize];
             if std::mem::replace(waiting, key) != key {
-                return;
+                return None;
             }
         }
         let known = known.unwrap_or_else(|| {
@@ -329,6 +335,7 @@ impl Ledger {
         });
         let top = self.tops.at_mut(known);
         (top.count, top.last) = (top.count + 1, top.last.max(secs));
+        Some(known)
     }
 
     /// The last attacks, newest first. `fed` has those that the feed keeps.
@@ -373,4 +380,15 @@ impl Ledger {
         self.tops.save_all_again();
         self.samples.save_all_again();
     }
+}
+
+/// A method as a text that others with the same share.
+fn known_method(methods: &mut Vec<Text>, method: &[u8]) -> Text {
+    methods.iter().find_map(|known| known.same(method)).unwrap_or_else(|| {
+        let text = Text::new(method);
+        if methods.len() < MAX_METHODS {
+            methods.push(text.clone());
+        }
+        text
+    })
 }
