@@ -31,32 +31,33 @@ fn scrubbed_carefully(text: &str, clients: ClientMode) -> String {
 
 /// Whether nothing in `text` has to go but, perhaps, addresses: most texts are our own words, and most requests are short.
 fn is_plain(text: &str) -> bool {
-    let (mut digits, mut word, mut has_digit) = (0, 0, false);
-    // Whether the word before a row of colons, quotes and blanks is known to be no secret's name: each colon would look back at all of them.
-    let mut is_asked = false;
     let bytes = text.as_bytes();
-    for (at, &byte) in bytes.iter().enumerate() {
+    let (mut digits, mut word, mut has_digit) = (0, 0, false);
+    for &byte in bytes {
         let traits = TRAITS[usize::from(byte)];
         let is_digit = traits & DIGIT != 0;
         digits = if is_digit { digits + 1 } else { digits * usize::from(traits & BETWEEN_DIGITS != 0) };
         let is_in_word = traits & IN_WORD != 0;
         word = (word + 1) * usize::from(is_in_word);
         has_digit = is_in_word & (has_digit | is_digit);
-        is_asked &= matches!(byte, b'=' | b':' | b' ' | b'"' | b'\'');
-        let may_open_door = traits & DOOR != 0
-            && match byte {
-                b':' if bytes.get(at + 1) == Some(&b'/') => true,
-                b':' => !std::mem::replace(&mut is_asked, true) && text.get(..=at).is_none_or(is_secret),
-                b'b' | b'B' => {
-                    bytes.get(at..).and_then(<[u8]>::first_chunk).is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"bearer"))
-                }
-                _ => true,
-            };
-        if may_open_door | (digits >= NUMBER_DIGITS) | (has_digit & (word >= LONG_WORD_CHARS)) {
+        if (digits >= NUMBER_DIGITS) | (has_digit & (word >= LONG_WORD_CHARS)) {
             return false;
         }
     }
-    true
+    // Behind which colon of a row of them, of quotes and of blanks a secret would have been seen: each would look back at all of them.
+    let mut asked = 0;
+    let mut doors = bytes.iter().enumerate().filter(|(_, byte)| TRAITS[usize::from(**byte)] & DOOR != 0);
+    !doors.any(|(at, byte)| match byte {
+        b':' if bytes.get(at + 1) == Some(&b'/') => true,
+        b':' => {
+            let front = &bytes[..at];
+            let is_asked = asked > 0 && front[asked..].iter().all(|byte| matches!(byte, b'=' | b':' | b' ' | b'"' | b'\''));
+            asked = at + 1;
+            !is_asked && text.get(..=at).is_none_or(is_secret)
+        }
+        b'b' | b'B' => bytes[at..].first_chunk().is_some_and(|word: &[u8; 6]| word.eq_ignore_ascii_case(b"bearer")),
+        _ => true,
+    })
 }
 
 const DIGIT: u8 = 1;

@@ -63,7 +63,11 @@ pub(super) fn is_secret(front: &str) -> bool {
     let front = front.trim_end_matches(['=', ':', ' ', '"', '\'']);
     let word = front.rsplit(|c: char| !c.is_alphanumeric() && !matches!(c, '_' | '-')).next().unwrap_or_default();
     let last = word.rsplit(['_', '-']).next().unwrap_or_default();
-    NAMES.iter().any(|name| ends_with(word, name)) || SHORT_NAMES.iter().any(|name| last.eq_ignore_ascii_case(name))
+    // Few words end as a name does.
+    let end = word.bytes().next_back().map(|byte| byte.to_ascii_lowercase());
+    let may_be = |name: &&&str| name.bytes().next_back() == end;
+    NAMES.iter().filter(may_be).any(|name| ends_with(word, name))
+        || SHORT_NAMES.iter().filter(may_be).any(|name| last.eq_ignore_ascii_case(name))
 }
 
 /// Whether a word ends so, whatever the case of its letters.
