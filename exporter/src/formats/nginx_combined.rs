@@ -143,8 +143,10 @@ impl Format for NginxCombined {
     }
 }
 
-/// Marks in 64 bytes that are seldom exceeded.
-const USUAL_MARKS: usize = 6;
+/// Marks in 64 bytes that are seldom exceeded: in one piece of sixteen, with lines of some 200 bytes.
+const USUAL_MARKS: usize = 4;
+/// With this bit in them bits are never none, and their first place is found by one instruction.
+const NEVER_NONE: u64 = 1 << 63;
 
 /// The places of quotes, line ends and backslashes. They are the first part of `marks`; what stands behind them is left over from before.
 fn note_marks<'m>(block: &[u8], marks: &'m mut Vec<u32>) -> &'m [u32] {
@@ -164,7 +166,7 @@ fn note_marks<'m>(block: &[u8], marks: &'m mut Vec<u32>) -> &'m [u32] {
         let found = bits.count_ones() as usize;
         // How many there are cannot be foreseen: so many are written without a look whether they are there.
         let mut note = |slot: &mut u32| {
-            *slot = base + bits.trailing_zeros();
+            *slot = base + (bits | NEVER_NONE).trailing_zeros();
             bits &= bits.wrapping_sub(1);
         };
         let (usual, more) = marks[count..count + 64].split_at_mut(USUAL_MARKS);
@@ -263,11 +265,10 @@ pub(super) fn split_request(request: &[u8]) -> (&[u8], &[u8]) {
 
 /// The method, and what stands behind the blank after it.
 fn method_and_rest(request: &[u8]) -> Option<(&[u8], &[u8])> {
-    let space = match request {
-        [b'G', b'E', b'T', b' ', ..] => 3,
-        [b'P', b'O', b'S', b'T', b' ', ..] => 4,
-        _ => request.iter().take(24).position(|&byte| byte == b' ')?,
-    };
+    if let [b'G', b'E', b'T', b' ', rest @ ..] | [b'P', b'O', b'S', b'T', b' ', rest @ ..] = request {
+        return Some((request.get(..request.len() - rest.len() - 1)?, rest));
+    }
+    let space = request.iter().take(24).position(|&byte| byte == b' ')?;
     let (method, rest) = (request.get(..space)?, request.get(space + 1..)?);
     let is_method = !method.is_empty() && method.iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'_'));
     is_method.then_some((method, rest))
