@@ -246,7 +246,8 @@ fn status_and_bytes(line: &[u8], start: usize) -> Result<(u16, u64), &'static st
 
 /// `0.377` at the start of `text` as microseconds; nothing if something else stands there.
 fn seconds(text: &[u8]) -> Option<u64> {
-    numbers::fixed(text.split(|&byte| byte == b' ').next()?, 6)
+    // Mostly nothing stands behind it.
+    numbers::fixed(text, 6).or_else(|| numbers::fixed(text.split(|&byte| byte == b' ').next()?, 6))
 }
 
 /// `GET /x HTTP/1.1` as method and target. What is no HTTP (TLS bytes, an empty request) has no method and stands whole as target.

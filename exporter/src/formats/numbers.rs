@@ -37,11 +37,10 @@ fn upper(digits: u64, length: usize) -> Option<u64> {
 /// `0.377` or `12` in units of 10^-`places` (at most nine): with six places, seconds become microseconds. Further digits are cut off.
 pub(super) fn fixed(text: &[u8], places: usize) -> Option<u64> {
     let unit = POWERS_OF_TEN.get(places)?;
-    // As nginx writes seconds.
-    if let ([whole @ .., b'.', a, b, c], 3..) = (text, places)
-        && let (Some(whole), Some(thousandths)) = (unsigned(whole), unsigned(&[*a, *b, *c]))
-    {
-        return whole.checked_mul(*unit)?.checked_add(thousandths * (unit / 1_000));
+    // As nginx writes seconds, of which there are few.
+    if let ([whole @ b'0'..=b'9', b'.', a @ b'0'..=b'9', b @ b'0'..=b'9', c @ b'0'..=b'9'], 3..) = (text, places) {
+        let thousandths = [whole, a, b, c].into_iter().fold(0, |number, digit| 10 * number + u64::from(digit - b'0'));
+        return Some(thousandths * (unit / 1_000));
     }
     let Some(point) = text.iter().position(|&byte| byte == b'.') else { return unsigned(text)?.checked_mul(*unit) };
     let (whole, fraction) = (&text[..point], &text[point + 1..]);

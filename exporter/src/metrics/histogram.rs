@@ -20,21 +20,30 @@ pub const COMMIT_EDGES: Edges = &[1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 1
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     edges: Edges,
+    /// For each number of bits, how many edges are below all durations that have so many.
+    below: [u8; 65],
     /// One count per edge and one beyond the last; not cumulative.
     counts: Vec<u64>,
     sum_micros: u64,
 }
 
+/// The most edges between two powers of two.
+const EDGES_OF_A_LENGTH: usize = 2;
+
 impl Histogram {
     /// An empty one.
     pub fn new(edges: Edges) -> Self {
-        Self { edges, counts: vec![0; edges.len() + 1], sum_micros: 0 }
+        let least = |bits: usize| if bits == 0 { 0 } else { 1 << (bits - 1) };
+        let below = std::array::from_fn(|bits| edges.iter().filter(|&&edge| edge < least(bits)).count() as u8);
+        Self { edges, below, counts: vec![0; edges.len() + 1], sum_micros: 0 }
     }
 
     /// Counts a duration.
     pub fn observe(&mut self, micros: u64) {
-        // A branch-free count of the edges below: eleven comparisons cost less than a search.
-        let bucket = self.edges.iter().filter(|&&edge| micros > edge).count();
+        // Without branches: where it falls cannot be foreseen.
+        let below = usize::from(self.below[(u64::BITS - micros.leading_zeros()) as usize]);
+        let is_above = |edge: usize| self.edges.get(below + edge).is_some_and(|&edge| micros > edge);
+        let bucket = below + (0..EDGES_OF_A_LENGTH).filter(|&edge| is_above(edge)).count();
         self.counts[bucket] += 1;
         self.sum_micros = self.sum_micros.saturating_add(micros);
     }
@@ -88,6 +97,19 @@ mod tests {
         assert_eq!((buckets[0], buckets[1]), ((0.005, 2), (0.01, 1)));
         assert_eq!((buckets[10], buckets[11]), ((10.0, 1), (f64::INFINITY, 2)));
         assert_eq!(histogram.count(), 6);
+    }
+
+    #[test]
+    fn each_duration_finds_its_bucket() {
+        for edges in [REQUEST_EDGES, REPLY_EDGES, COMMIT_EDGES] {
+            let powers = (0..64).map(|bits| 1 << bits);
+            for micros in edges.iter().copied().chain(powers).flat_map(|at: u64| [at - 1, at, at + 1]) {
+                let mut histogram = Histogram::new(edges);
+                histogram.observe(micros);
+                let expected = edges.iter().position(|&edge| micros <= edge).unwrap_or(edges.len());
+                assert_eq!(histogram.counts.iter().position(|&count| count == 1), Some(expected), "{micros}");
+            }
+        }
     }
 
     #[test]
