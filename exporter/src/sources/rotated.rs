@@ -18,7 +18,7 @@ pub(super) struct Sibling {
 /// What a name says about its age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rank {
-    /// A number: the smaller, the newer.
+    /// A number: the smaller, the newer, as logrotate counts; or the greater, where each rotation takes the next one.
     Number(u64),
     /// A date, or nothing at all: ask the file.
     Other,
@@ -38,8 +38,8 @@ pub(super) fn possible_live_name(name: &str) -> Option<String> {
     Some(format!("{}.{ending}", front.strip_suffix(part)?))
 }
 
-/// The rotated siblings of a log, newest first: by number if all have one, else by their modification times. Of a file and its archive
-/// only the file is given: the archive is still being written, or the file about to be removed.
+/// The rotated siblings of a log, newest first: by number if all have one and do not count upwards, else by their modification times. Of
+/// a file and its archive only the file is given: the archive is still being written, or the file about to be removed.
 pub(super) fn siblings(live: &Path) -> Result<Vec<Sibling>, Error> {
     let (Some(directory), Some(name)) = (live.parent(), live.file_name()) else { return Ok(Vec::new()) };
     let name = name.to_string_lossy();
@@ -56,12 +56,28 @@ pub(super) fn siblings(live: &Path) -> Result<Vec<Sibling>, Error> {
     }
     let plain: Vec<String> = found.iter().map(|(name, _)| name.clone()).filter(|name| without_packing(name) == name).collect();
     found.retain(|(name, _)| without_packing(name) == name || !plain.iter().any(|plain| plain == without_packing(name)));
-    let numbered = found.iter().all(|(_, sibling)| sibling.rank != Rank::Other);
+    let numbered = found.iter().all(|(_, sibling)| sibling.rank != Rank::Other) && !counts_upwards(&found);
     found.sort_by_key(|(name, sibling)| match sibling.rank {
         Rank::Number(number) if numbered => (number, std::cmp::Reverse((Timestamp::default(), String::new()))),
         _ => (0, std::cmp::Reverse((sibling.modified, name.clone()))),
     });
     Ok(found.into_iter().map(|(_, sibling)| sibling).collect())
+}
+
+/// Whether greater numbers were written to later, all of them, and the lowest are not in use: where each rotation takes the next number
+/// instead of moving those before. (With a number 1 it may as well be that somebody still writes to what was rotated away.) Where an archive has a greater number than a plain file it does not: the older is packed first, and when says nothing of its age.
+fn counts_upwards(siblings: &[(String, Sibling)]) -> bool {
+    let number = |sibling: &Sibling| if let Rank::Number(number) = sibling.rank { number } else { 0 };
+    let mut by_number: Vec<_> = siblings.iter().collect();
+    by_number.sort_by_key(|(_, sibling)| number(sibling));
+    let is_packed = |name: &str| without_packing(name) != name;
+    let pairs = || by_number.iter().zip(by_number.iter().skip(1));
+    // Who moves those before has one of number 1, or 0.
+    if by_number.first().is_none_or(|(_, lowest)| number(lowest) <= 1) {
+        return false;
+    }
+    pairs().all(|((name, low), (above, high))| low.modified <= high.modified && (is_packed(name) || !is_packed(above)))
+        && pairs().any(|((_, low), (_, high))| low.modified < high.modified)
 }
 
 /// What `sibling` says about its age if rotation could have made it from `live`.
@@ -162,6 +178,18 @@ mod tests {
         let names =
             ["a.log.10.zst", "a.log", "a.log.2.gz", "a.log.2", "a.log.1", "a.log.3.gz", "b.log.1", "a.log.4.bz2", "a.log.x", "aa.log.1"];
         assert_eq!(newest_first(&names, "a.log"), ["a.log.1", "a.log.2", "a.log.3.gz", "a.log.10.zst"]);
+    }
+
+    #[test]
+    fn siblings_come_by_time_when_their_numbers_grow() {
+        // Newest first, as they were written to.
+        for names in [&["a.log.4", "a.log.3", "a.log.2"][..], &["a.log.12", "a.log.3.gz", "a.log.2.gz"], &["a.4700.log", "a.3200.log"]] {
+            assert_eq!(newest_first(names, "a.log"), names);
+        }
+        // Some that were touched since, and an archive that is newer than what was rotated later.
+        assert_eq!(newest_first(&["a.log.3", "a.log.2", "a.log.1"], "a.log"), ["a.log.1", "a.log.2", "a.log.3"]);
+        assert_eq!(newest_first(&["a.log.3", "a.log.2", "a.log.4"], "a.log"), ["a.log.2", "a.log.3", "a.log.4"]);
+        assert_eq!(newest_first(&["a.log.3.gz", "a.log.2"], "a.log"), ["a.log.2", "a.log.3.gz"]);
     }
 
     #[test]
