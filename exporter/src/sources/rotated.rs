@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::Error;
 use super::content;
@@ -12,6 +13,8 @@ use crate::event::Timestamp;
 pub(super) struct Sibling {
     pub(super) path: PathBuf,
     pub(super) modified: Timestamp,
+    /// When it was made, if the file system knows.
+    created: Option<SystemTime>,
     rank: Rank,
 }
 
@@ -51,7 +54,10 @@ pub(super) fn siblings(live: &Path) -> Result<Vec<Sibling>, Error> {
         // Gone since it was listed, or no file: nothing to be read there.
         let Ok(metadata) = entry.metadata() else { continue };
         if metadata.is_file() {
-            found.push((sibling, Sibling { path: entry.path(), modified: content::modified(&metadata), rank }));
+            found.push((
+                sibling,
+                Sibling { path: entry.path(), modified: content::modified(&metadata), created: metadata.created().ok(), rank },
+            ));
         }
     }
     let plain: Vec<String> = found.iter().map(|(name, _)| name.clone()).filter(|name| without_packing(name) == name).collect();
@@ -64,20 +70,21 @@ pub(super) fn siblings(live: &Path) -> Result<Vec<Sibling>, Error> {
     Ok(found.into_iter().map(|(_, sibling)| sibling).collect())
 }
 
-/// Whether greater numbers were written to later, all of them, and the lowest are not in use: where each rotation takes the next number
-/// instead of moving those before. (With a number 1 it may as well be that somebody still writes to what was rotated away.) Where an archive has a greater number than a plain file it does not: the older is packed first, and when says nothing of its age.
+/// Whether the greater a number is, the newer the file: where each rotation takes the next number instead of moving those before. Of plain
+/// files it is asked when they were made, since somebody may still write to what was rotated away; of archives when the file that they were
+/// made from was written to. An archive that has a greater number than a plain file is older.
 fn counts_upwards(siblings: &[(String, Sibling)]) -> bool {
     let number = |sibling: &Sibling| if let Rank::Number(number) = sibling.rank { number } else { 0 };
     let mut by_number: Vec<_> = siblings.iter().collect();
     by_number.sort_by_key(|(_, sibling)| number(sibling));
-    let is_packed = |name: &str| without_packing(name) != name;
-    let pairs = || by_number.iter().zip(by_number.iter().skip(1));
-    // Who moves those before has one of number 1, or 0.
-    if by_number.first().is_none_or(|(_, lowest)| number(lowest) <= 1) {
-        return false;
-    }
-    pairs().all(|((name, low), (above, high))| low.modified <= high.modified && (is_packed(name) || !is_packed(above)))
-        && pairs().any(|((_, low), (_, high))| low.modified < high.modified)
+    let is_plain = |name: &str| without_packing(name) == name;
+    let is_newer =
+        |(low_name, low): &(String, Sibling), (high_name, high): &(String, Sibling)| match (is_plain(low_name), is_plain(high_name)) {
+            (true, true) => low.created.is_some() && low.created < high.created,
+            (true, false) => false,
+            (false, _) => low.modified < high.modified,
+        };
+    by_number.len() > 1 && by_number.iter().zip(by_number.iter().skip(1)).all(|(low, high)| is_newer(low, high))
 }
 
 /// What `sibling` says about its age if rotation could have made it from `live`.
@@ -125,7 +132,7 @@ fn rank(suffix: &str) -> Option<Rank> {
 mod tests {
     use super::*;
     use std::fs::File;
-    use std::time::{Duration, SystemTime};
+    use std::time::Duration;
 
     #[test]
     fn rotated_names_are_told_from_live_ones() {
@@ -162,8 +169,18 @@ mod tests {
 
     fn newest_first(names: &[&str], live: &str) -> Vec<String> {
         let directory = tempfile::tempdir().unwrap();
-        for (age, name) in names.iter().enumerate() {
-            let file = File::create(directory.path().join(name)).unwrap();
+        let mut last = None;
+        for (age, name) in names.iter().enumerate().rev() {
+            // Each is made later than the one before, by the file system's clock.
+            let path = directory.path().join(name);
+            let file = loop {
+                let file = File::create_new(&path).unwrap();
+                let created = file.metadata().unwrap().created().ok();
+                if created.is_none() || std::mem::replace(&mut last, created) < created {
+                    break file;
+                }
+                std::fs::remove_file(&path).unwrap();
+            };
             file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - age as u64)).unwrap();
         }
         siblings(&directory.path().join(live))
@@ -183,13 +200,12 @@ mod tests {
     #[test]
     fn siblings_come_by_time_when_their_numbers_grow() {
         // Newest first, as they were written to.
-        for names in [&["a.log.4", "a.log.3", "a.log.2"][..], &["a.log.12", "a.log.3.gz", "a.log.2.gz"], &["a.4700.log", "a.3200.log"]] {
+        for names in [&["a.log.3", "a.log.2", "a.log.1"][..], &["a.log.12", "a.log.2.gz", "a.log.1.gz"], &["a.4700.log", "a.3200.log"]] {
             assert_eq!(newest_first(names, "a.log"), names);
         }
-        // Some that were touched since, and an archive that is newer than what was rotated later.
-        assert_eq!(newest_first(&["a.log.3", "a.log.2", "a.log.1"], "a.log"), ["a.log.1", "a.log.2", "a.log.3"]);
-        assert_eq!(newest_first(&["a.log.3", "a.log.2", "a.log.4"], "a.log"), ["a.log.2", "a.log.3", "a.log.4"]);
-        assert_eq!(newest_first(&["a.log.3.gz", "a.log.2"], "a.log"), ["a.log.2", "a.log.3.gz"]);
+        // Some that are older than others say, and an archive that is newer than what was rotated later.
+        assert_eq!(newest_first(&["a.log.3", "a.log.1", "a.log.2"], "a.log"), ["a.log.1", "a.log.2", "a.log.3"]);
+        assert_eq!(newest_first(&["a.log.2.gz", "a.log.1"], "a.log"), ["a.log.1", "a.log.2.gz"]);
     }
 
     #[test]
