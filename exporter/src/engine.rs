@@ -98,7 +98,7 @@ pub struct Engine {
     /// Who asked while a commit was under way, with their inbox lengths.
     waiting: Vec<(Token, usize)>,
     last_commit: Timestamp,
-    /// Something was read that may not be there a second time.
+    /// Something was read that may not be there, or not be found, a second time.
     is_fleeting: bool,
     stopping: Stopping,
 }
@@ -127,6 +127,8 @@ impl Shared {
 enum Readiness {
     /// Some source has not read all that was there at the start.
     CatchingUp,
+    /// All has been read; the next commit saves it.
+    CaughtUp,
     /// All has been read and is being saved.
     Saving,
     /// All has been read and saved once.
@@ -237,10 +239,11 @@ impl Engine {
     fn lines(&mut self, now: Timestamp, batch: Batch, actions: &mut Vec<Action>) {
         let Some(source) = self.sources.get_mut(batch.source) else { return };
         self.is_fleeting |= batch.is_fleeting;
-        source.take(now, batch, &mut self.shared, actions);
+        // Until its bookmark is saved, a log that is rotated away cannot be found again.
+        self.is_fleeting |= source.take(now, batch, &mut self.shared, actions);
         if self.ready == Readiness::CatchingUp && self.sources.iter().all(Source::is_caught_up) {
             // The bookmarks of a first start must be on disk before anyone relies on them.
-            self.ready = Readiness::Saving;
+            self.ready = Readiness::CaughtUp;
             self.is_fleeting = true;
         }
         if self.is_fleeting && self.committing.is_none() {
@@ -257,7 +260,7 @@ impl Engine {
         }
         self.shared.detection.on_tick(now);
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
-            self.ready = Readiness::Saving;
+            self.ready = Readiness::CaughtUp;
         }
         let Detection { findings, notices, .. } = &mut self.shared.detection;
         notices.send(now, actions);
@@ -265,7 +268,7 @@ impl Engine {
         let has_findings = findings.are_unsaved() && has_rested(FINDINGS_REST);
         let is_wanted = has_findings || notices.are_unsaved() || self.shared.feeds.wants_commit(now);
         let is_due = self.is_fleeting || is_wanted || has_rested(COMMIT_EVERY);
-        if self.committing.is_none() && (self.ready == Readiness::Saving || is_due) {
+        if self.committing.is_none() && (self.ready == Readiness::CaughtUp || is_due) {
             self.commit(now, Vec::new(), actions);
         }
     }
@@ -336,6 +339,9 @@ impl Engine {
             writes = writes.into_iter().filter_map(|write| sealed(seal, write)).collect();
         }
         (self.last_commit, self.is_fleeting) = (now, false);
+        if self.ready == Readiness::CaughtUp {
+            self.ready = Readiness::Saving;
+        }
         self.committing = Some(pages);
         actions.push(Action::Commit(writes));
     }

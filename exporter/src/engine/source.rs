@@ -170,8 +170,8 @@ impl Source {
         &self.subject
     }
 
-    /// Takes a batch whole: lines, bookmarks, loss.
-    pub(super) fn take(&mut self, now: Timestamp, mut batch: Batch, shared: &mut Shared, actions: &mut Vec<Action>) {
+    /// Takes a batch whole: lines, bookmarks, loss. Says whether it came from a log that had no bookmark.
+    pub(super) fn take(&mut self, now: Timestamp, mut batch: Batch, shared: &mut Shared, actions: &mut Vec<Action>) -> bool {
         self.counters.take(&batch);
         if !batch.lines.is_empty() {
             self.last_lines = now;
@@ -179,11 +179,12 @@ impl Source {
             let lines = format.read_block(&batch.lines, &mut recorder);
             self.counters.read(lines);
         }
+        let mut is_new = false;
         for (key, change) in batch.bookmarks.drain(..) {
             match change {
-                Change::Set(bookmark) => self.bookmarks.insert(key, bookmark),
-                Change::Forget => self.bookmarks.remove(&key),
-            };
+                Change::Set(bookmark) => is_new |= self.bookmarks.insert(key, bookmark).is_none(),
+                Change::Forget => drop(self.bookmarks.remove(&key)),
+            }
         }
         if batch.lines.capacity() > 0 {
             actions.push(Action::Recycle(batch.lines));
@@ -191,6 +192,7 @@ impl Source {
         if self.counters.proxy_suspected() && !std::mem::replace(&mut self.proxy_told, true) {
             actions.push(Action::ProxySuspected { source: self.name.clone() });
         }
+        is_new
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {

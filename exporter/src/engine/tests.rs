@@ -191,6 +191,30 @@ fn nothing_is_shown_before_it_is_saved() {
 }
 
 #[test]
+fn a_log_that_nobody_knew_is_noted_at_once() {
+    let mut engine = engine(BTreeMap::new());
+    let mut saved = Saved::default();
+    let behind = |batch: Batch| Batch { status: Status { caught_up: false, ..batch.status.clone() }, ..batch };
+    let first = engine.step(NOW, Input::Lines(behind(batch(0, 10))));
+    assert_eq!(commits(&first), 1, "were it rotated away now, it could not be found again");
+    assert_eq!(commits(&engine.step(NOW, Input::Lines(batch(10, 20)))), 0, "one at a time");
+    let second = {
+        let writes = first.into_iter().filter_map(|action| if let Action::Commit(writes) = action { Some(writes) } else { None });
+        writes.for_each(|writes| saved.apply(writes));
+        assert_eq!(offset(&self::engine(saved.0.clone())), 10);
+        engine.step(NOW, committed())
+    };
+    let ready = |engine: &mut Engine| matches!(engine.step(NOW, Input::Ask(1, Ask::Ready))[..], [Action::Answer(1, Answer::Ready)]);
+    assert!(second.is_empty() && !ready(&mut engine), "what was caught up since is not saved yet");
+    assert_eq!(engine_tick(&mut engine, &mut saved, 1), 1);
+    assert!(ready(&mut engine));
+    assert_eq!(offset(&self::engine(saved.0.clone())), 20);
+
+    let mut again = self::engine(saved.0);
+    assert_eq!(commits(&again.step(NOW, Input::Lines(behind(batch(20, 30))))), 0, "a log that is known waits for the next commit");
+}
+
+#[test]
 fn a_failed_commit_is_counted_and_everything_is_written_again() {
     let mut engine = engine(BTreeMap::new());
     let mut saved = Saved::default();
