@@ -1,4 +1,5 @@
-//! What the documentation shows is run: every example line and every example configuration of `docs/formats.md`.
+//! What the documentation shows is run: every example line and every example configuration of `docs/formats.md`, and the configurations
+//! of all others.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::Write;
@@ -64,4 +65,31 @@ fn the_example_of_a_web_server_works() {
     });
     let shown: Vec<String> = shown.collect();
     assert_eq!(shown, [r#""203.0.113.9" "GET" "/shop?id=7" 200 0.0125"#, r#""2001:db8::1" "POST" "/login" 401 null"#]);
+}
+
+#[test]
+fn example_configurations_can_be_used() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let documents = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()).chain([root.join("README.md")]);
+    let mut count = 0;
+    for document in documents.filter(|path| path.extension().is_some_and(|ending| ending == "md")) {
+        let text = std::fs::read_to_string(&document).unwrap();
+        // The reference shows settings one by one, and where "or" stands, not all of it is meant.
+        let blocks = text.split("```toml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0);
+        for configuration in blocks.filter(|block| !block.contains("# or\n") && !block.contains("; or\n")) {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("hostwarden.toml");
+            std::fs::write(&file, configuration).unwrap();
+            let mut command = Command::new(env!("CARGO_BIN_EXE_hostwarden"));
+            let output = command.env_clear().env("TZ", "UTC").arg("--config").arg(&file).arg("check-config").output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            // Secrets and certificates are the reader's own.
+            let problems: Vec<&str> =
+                said.lines().filter(|line| line.contains("hostwarden.toml:") && !line.contains(": no such file;")).collect();
+            assert!(problems.is_empty(), "{}: {problems:?}", document.display());
+            assert!(output.status.success() || said.contains(": no such file;"), "{}: {said}", document.display());
+            count += 1;
+        }
+    }
+    assert!(count > 10, "{count}");
 }

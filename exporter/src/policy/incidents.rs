@@ -31,7 +31,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { quiet_secs: 900, cooldown_secs: 3_600, max: 5_000 }
+        Self { quiet_secs: 900, cooldown_secs: 3_600, max: 4_096 }
     }
 }
 
