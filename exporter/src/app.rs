@@ -51,6 +51,8 @@ const READER_BATCHES: usize = INBOX_BATCHES / 2;
 const QUESTIONS: usize = 64;
 /// How long the reader and the engine get to finish what they have when the exporter stops.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
+/// A signal that follows another one so soon is the same, sent twice.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
 
 /// Runs until a signal comes. Says on the log where it listens. Errors are those of the start; whatever happens later is weather.
 pub fn run(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
@@ -175,7 +177,7 @@ impl Desk {
         let mut tick = tokio::time::interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut signals = Signals::new()?;
-        let mut readers = Some(readers);
+        let (mut readers, mut stopped_at) = (Some(readers), None);
         let mut deadline: Option<Pin<Box<Sleep>>> = None;
         let (mut reading, mut probing) = (true, true);
         loop {
@@ -193,8 +195,11 @@ impl Desk {
                         info!("Stopping.");
                         self.probing.stop();
                         deadline = Some(Box::pin(tokio::time::sleep(STOP_WITHIN)));
+                        stopped_at = Some(clock::now());
                         continue;
                     }
+                    // `make` and its caller each pass on the same one.
+                    None if stopped_at.is_some_and(|at| !clock::now().has_passed(SAME_SIGNAL, at)) => continue,
                     None => anyhow::bail!("a second signal came before the stop was complete"),
                 },
                 () = until(&mut deadline) => {
@@ -251,6 +256,12 @@ impl Desk {
                 "Nearly all requests come from a proxy's address. Name the proxy in web.trusted_proxies and log X-Forwarded-For, or set \
                  real_ip in the web server."
             ),
+            Action::FormatSuspected { source, problem } => {
+                warn!(
+                    source,
+                    problem, "The log seems to be of another format: see `hostwarden explain`, which says why each line does not fit."
+                );
+            }
             Action::Recycle(buffer) => self.buffers.give(buffer),
             Action::Stopped => {}
         }

@@ -68,9 +68,9 @@ enum Command {
         client: String,
     },
     /// Say what kind of attack each request is; requests as JSON lines on stdin
-    #[command(
-        after_help = r#"Example: echo '{"method":"GET","uri":"/.env","status":404,"user_agent":"curl/8.5.0"}' | hostwarden classify"#
-    )]
+    #[command(after_help = r#"Example: echo '{"method":"GET","uri":"/.env","status":404,"user_agent":"curl/8.5.0"}' | hostwarden classify
+
+Keys: uri, and what is known of method, status, user_agent, referer, host, body; others are left alone."#)]
     Classify,
     /// Ask the running exporter whether it works
     #[command(after_help = "Example: hostwarden healthcheck")]
@@ -104,7 +104,8 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         let error = error.into();
         match error.downcast_ref::<http::Error>() {
-            // A taken port or a broken certificate is found before anything else began.
+            // Somebody else's port may be free at the next try.
+            Some(error) if error.may_pass() => Self::Running(anyhow::anyhow!("{error}")),
             Some(error) => Self::Usage(error.to_string()),
             None => Self::Running(error),
         }

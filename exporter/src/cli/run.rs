@@ -41,9 +41,9 @@ fn usual_sources() -> Vec<Source> {
             true => "nginx_json",
             false => format,
         };
-        match found.is_empty() {
-            true => info!(pattern, "No log found yet; it is read from its beginning once it is there."),
-            false => info!(source = name, format, files = ?found, "Found logs; reading what is written from now on."),
+        // Of what is missing the reader tells.
+        if !found.is_empty() {
+            info!(source = name, format, files = ?found, "Found logs; reading what is written from now on.");
         }
         Source {
             name: name.to_owned(),

@@ -122,6 +122,13 @@ pub enum Action {
         /// The source.
         source: String,
     },
+    /// Tell the operator that no line of a source fits its format.
+    FormatSuspected {
+        /// The source.
+        source: String,
+        /// What is wrong, in words.
+        problem: String,
+    },
     /// These bytes were read; the buffer may be used again.
     Recycle(Vec<u8>),
     /// All is saved after [`Input::Stop`].

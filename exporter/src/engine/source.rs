@@ -103,6 +103,7 @@ pub(super) struct Source {
     bookmarks: BTreeMap<u64, Bookmark>,
     last_lines: Timestamp,
     proxy_told: bool,
+    format_told: bool,
 }
 
 impl Source {
@@ -155,6 +156,7 @@ impl Source {
             subject,
             last_lines: Timestamp::default(),
             proxy_told: false,
+            format_told: false,
         }
     }
 
@@ -192,7 +194,19 @@ impl Source {
         if self.counters.proxy_suspected() && !std::mem::replace(&mut self.proxy_told, true) {
             actions.push(Action::ProxySuspected { source: self.name.clone() });
         }
+        if let Some(problem) = self.format_problem()
+            && !std::mem::replace(&mut self.format_told, true)
+        {
+            actions.push(Action::FormatSuspected { source: self.name.clone(), problem });
+        }
         is_new
+    }
+
+    /// That the format is likely another one.
+    fn format_problem(&self) -> Option<String> {
+        let [parsed, skipped, malformed] = self.counters.records();
+        let fits_nothing = malformed >= MALFORMED_TO_DOUBT && parsed + skipped == 0;
+        fits_nothing.then(|| format!("none of {malformed} lines fits the format {}", self.format_name))
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {
@@ -273,10 +287,7 @@ impl Source {
             skipped,
             malformed,
             last_record: self.counters.last_record(),
-            problem: status.problem.clone().or_else(|| {
-                let fits_nothing = malformed >= MALFORMED_TO_DOUBT && parsed + skipped == 0;
-                fits_nothing.then(|| format!("none of {malformed} lines fits the format {}", self.format_name))
-            }),
+            problem: status.problem.clone().or_else(|| self.format_problem()),
         }
     }
 

@@ -215,6 +215,24 @@ fn a_log_that_nobody_knew_is_noted_at_once() {
 }
 
 #[test]
+fn a_log_of_another_format_is_told_of_once() {
+    let mut engine = engine(BTreeMap::new());
+    let told = |actions: &[Action]| actions.iter().filter(|action| matches!(action, Action::FormatSuspected { .. })).count();
+    let garbage = |lines: &[u8]| Input::Lines(Batch { lines: lines.to_vec(), ..batch(0, 0) });
+    assert_eq!(told(&engine.step(NOW, garbage(&b"{}\n".repeat(19)))), 0);
+    let actions = engine.step(NOW, garbage(b"{}\n"));
+    let problems: Vec<&str> = actions
+        .iter()
+        .filter_map(|action| if let Action::FormatSuspected { problem, .. } = action { Some(problem.as_str()) } else { None })
+        .collect();
+    assert_eq!(problems, ["none of 20 lines fits the format nginx_combined"]);
+    assert_eq!(told(&engine.step(NOW, garbage(b"{}\n"))), 0);
+    let mut fitting = self::engine(BTreeMap::new());
+    fitting.step(NOW, Input::Lines(batch(0, 1)));
+    assert_eq!(told(&fitting.step(NOW, garbage(&b"{}\n".repeat(40)))), 0);
+}
+
+#[test]
 fn a_failed_commit_is_counted_and_everything_is_written_again() {
     let mut engine = engine(BTreeMap::new());
     let mut saved = Saved::default();

@@ -77,7 +77,7 @@ impl Default for Limits {
     }
 }
 
-/// Why the server cannot start. All of them are for an operator: nothing heals by itself.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address is taken, not one of this machine, or needs privileges.
@@ -96,6 +96,13 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl Error {
+    /// Whether it may be better at another time: somebody has the port. All else is for an operator.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse)
+    }
 }
 
 /// What happened at the door, since the start.

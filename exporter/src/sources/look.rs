@@ -55,6 +55,9 @@ impl FileSource {
                 }
             }
         }
+        if is_empty && !is_open {
+            problem.get_or_insert_with(|| Error::NoMatch { pattern: self.config.pattern.clone() });
+        }
         self.note_up(is_open || is_empty, problem.as_ref());
         self.names = names;
         self.assign_roles(now);
@@ -81,6 +84,8 @@ impl FileSource {
             Some(problem) if !up && (self.up || !self.looked) => {
                 tracing::info!(file, %problem, "A log is not there; it is read when it is.")
             }
+            // Perhaps the name is mistyped.
+            Some(Error::NoMatch { .. }) if !self.looked => tracing::info!(file, "No log has such a name; it is read once it is there."),
             _ if up && !self.up && self.looked => tracing::info!(file, "A log can be read now."),
             _ => {}
         }

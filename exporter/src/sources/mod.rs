@@ -133,6 +133,12 @@ pub enum Error {
         /// Where it was looked for.
         dirs: String,
     },
+    /// No file has such a name yet.
+    #[error("match {pattern}: no file is there yet")]
+    NoMatch {
+        /// The pattern.
+        pattern: String,
+    },
     /// More files than are followed at once.
     #[error("follow {pattern}: more than {MAX_FILES} files match")]
     TooMany {
