@@ -204,6 +204,20 @@ fn without_a_file_the_setting_is_named() {
 }
 
 #[test]
+fn an_address_in_brackets_is_no_array() {
+    let listen = |text: &str| {
+        let config = config::load(None, [("HOSTWARDEN__SERVER__LISTEN".to_owned(), text.to_owned())]);
+        config.map(|config| config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>())
+    };
+    for text in ["[::1]:9797", " [::1]:9797 ", "[\"[::1]:9797\"]"] {
+        assert_eq!(listen(text).unwrap(), ["[::1]:9797"], "{text}");
+    }
+    assert_eq!(listen("[::1]:9797, 127.0.0.1:9797").unwrap(), ["[::1]:9797", "127.0.0.1:9797"]);
+    assert!(listen("[\"[::1]:9797\"").unwrap_err().to_string().contains("is no TOML array"));
+    assert!(listen("[::1]").unwrap_err().to_string().contains("is no TOML array"));
+}
+
+#[test]
 fn the_default_file_is_read_if_it_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let default_file = folder.path().join("hostwarden.toml");

@@ -49,8 +49,15 @@ impl Found {
     }
 }
 
-/// Writes a rule: class, name, meaning.
+/// Writes a rule: class, name, meaning. Of one that goes by the answer alone, no place of the request is named.
 macro_rules! rule {
+    ($class:ident, answered $name:literal, $meaning:literal) => {
+        crate::classify::rules::Rule {
+            class: crate::event::AttackClass::$class,
+            why: [concat!("answered with ", $name); 6],
+            meaning: $meaning,
+        }
+    };
     ($class:ident, $name:literal, $meaning:literal) => {
         crate::classify::rules::Rule {
             class: crate::event::AttackClass::$class,

@@ -5,13 +5,13 @@ use super::rules::{Found, Place, Rule, rule};
 static LOGIN: Rule = rule!(LoginBrute, "refused login", "Tried to log in and was refused");
 static MISSING_SCRIPT: Rule =
     rule!(CveProbe, "script of a plugin that is not here", "Looked for a plugin with known holes that is not installed here");
-static BAD_REQUEST: Rule = rule!(Suspicious, "status 400", "Sent a request that the server could not understand");
-static FORBIDDEN: Rule = rule!(Suspicious, "status 403", "Asked for something that is forbidden");
-static NOT_FOUND: Rule = rule!(Suspicious, "status 404", "Asked for something that is not there");
-static TOO_MANY: Rule = rule!(Suspicious, "status 429", "Asked too often");
-static CLOSED: Rule = rule!(Suspicious, "status 444", "The server hung up on it");
-static GAVE_UP: Rule = rule!(Suspicious, "status 499", "Did not wait for the answer");
-static FAILED: Rule = rule!(Suspicious, "status 500", "The server failed at it");
+static BAD_REQUEST: Rule = rule!(Suspicious, answered "status 400", "Sent a request that the server could not understand");
+static FORBIDDEN: Rule = rule!(Suspicious, answered "status 403", "Asked for something that is forbidden");
+static NOT_FOUND: Rule = rule!(Suspicious, answered "status 404", "Asked for something that is not there");
+static TOO_MANY: Rule = rule!(Suspicious, answered "status 429", "Asked too often");
+static CLOSED: Rule = rule!(Suspicious, answered "status 444", "The server hung up on it");
+static GAVE_UP: Rule = rule!(Suspicious, answered "status 499", "Did not wait for the answer");
+static FAILED: Rule = rule!(Suspicious, answered "status 500", "The server failed at it");
 
 /// The seed's catch-all: what a refused request is when nothing stronger fits.
 pub(super) fn find(status: u16, method: &[u8], login: bool, asked_unprompted: bool) -> Option<Found> {

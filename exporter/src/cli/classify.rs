@@ -11,6 +11,9 @@ use crate::event::HttpRequest;
 /// What is longer is read over, in bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
+/// The keys of texts.
+const TEXTS: [&str; 8] = ["method", "uri", "host", "referer", "ref", "user_agent", "ua", "body"];
+
 pub(super) fn run() -> Result<(), Failure> {
     answer(std::io::stdin().lock(), &mut std::io::BufWriter::new(std::io::stdout().lock()))?;
     Ok(())
@@ -55,13 +58,16 @@ fn one(classifier: &mut Classifier, line: &[u8]) -> Value {
         Ok(fields) => fields,
         Err(error) => return json!({ "class": null, "error": format!("no JSON object: {error}") }),
     };
+    if let Some(error) = wrong(&fields) {
+        return json!({ "class": null, "error": error });
+    }
     let text = |names: &[&str]| {
         names.iter().find_map(|name| fields.get(*name)?.as_str()).filter(|text| *text != "-").unwrap_or_default().as_bytes()
     };
     let request = HttpRequest {
         method: text(&["method"]),
         target: text(&["uri"]),
-        status: fields.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok()).unwrap_or_default(),
+        status: fields.get("status").and_then(status_of).unwrap_or_default(),
         host: text(&["host"]),
         referer: text(&["referer", "ref"]),
         user_agent: text(&["user_agent", "ua"]),
@@ -73,6 +79,21 @@ fn one(classifier: &mut Classifier, line: &[u8]) -> Value {
         Some(attack) => json!({ "class": attack.class.as_str(), "why": attack.why, "meaning": attack.meaning }),
         None => json!({ "class": null, "why": "", "meaning": "" }),
     }
+}
+
+/// What makes an object no request. Keys that are not known are none of ours.
+fn wrong(fields: &Map<String, Value>) -> Option<String> {
+    if !fields.contains_key("uri") {
+        return Some("no uri, the path and query as a log has them".to_owned());
+    }
+    let no_text = TEXTS.iter().find(|name| fields.get(**name).is_some_and(|value| !value.is_string() && !value.is_null()));
+    let no_status = || fields.get("status").is_some_and(|status| !status.is_null() && status_of(status).is_none());
+    no_text.map(|name| format!("{name} is no text")).or_else(|| no_status().then(|| "status is no number of three digits".to_owned()))
+}
+
+fn status_of(status: &Value) -> Option<u16> {
+    let number = status.as_u64().or_else(|| status.as_str()?.parse().ok())?;
+    u16::try_from(number).ok().filter(|status| *status < 1_000)
 }
 
 #[cfg(test)]
@@ -102,6 +123,23 @@ mod tests {
         assert!(lines[1]["class"].is_null() && lines[1]["error"].is_string() && lines[2]["error"].is_string());
         assert!(lines[3]["class"].is_null() && lines[3].get("error").is_none());
         assert_eq!(lines[4]["class"], "xss");
+    }
+
+    #[test]
+    fn what_is_no_request_is_no_harmless_one() {
+        let input = r#"{"path":"/.env"}
+            {"uri":5}
+            {"uri":"/","method":["GET"]}
+            {"uri":"/","status":"often"}
+            {"uri":"/","status":40400}
+            {"uri":null}
+            {"uri":"/.env","status":"404","method":null}"#;
+        let answers = answers(input.as_bytes());
+        let errors: Vec<_> = answers.iter().map(|answer| answer["error"].as_str()).collect();
+        let status = Some("status is no number of three digits");
+        let no_uri = Some("no uri, the path and query as a log has them");
+        assert_eq!(errors, [no_uri, Some("uri is no text"), Some("method is no text"), status, status, None, None]);
+        assert_eq!(answers[6]["class"], "config_probe");
     }
 
     #[test]

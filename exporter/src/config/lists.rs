@@ -78,7 +78,7 @@ impl Section<'_, '_> {
     }
 
     fn list_in_variable(&mut self, name: &'static str, kind: &ListOf<'_>, text: &str, place: &Place) -> Option<Vec<(String, Place)>> {
-        if !text.trim_start().starts_with('[') {
+        if !looks_like_array(text) {
             let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
             return Some(items.map(|item| (item.to_owned(), place.clone())).collect());
         }
@@ -116,4 +116,10 @@ impl Section<'_, '_> {
         }
         texts
     }
+}
+
+/// Whether a variable holds an array, be it a broken one. `[::1]:9780` begins like one and is none.
+fn looks_like_array(text: &str) -> bool {
+    let text = text.trim();
+    text.starts_with('[') && (text.ends_with(']') || text.contains(['"', '\'']))
 }
