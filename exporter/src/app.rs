@@ -71,7 +71,7 @@ pub fn run(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
 
 async fn serve(config: Config, detection: DetectionSetup) -> anyhow::Result<()> {
     let server = http::bind(setup::server(&config)).await?;
-    let opened = store::open(&config.state.dir, clock::now())?;
+    let opened = store::open(&config.state.dir, clock::now()).context("state.dir")?;
     if let Some(path) = &opened.set_aside {
         error!(path = %path.display(), "The saved state could not be read; it is kept aside and counting starts anew.");
     }

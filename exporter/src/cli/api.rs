@@ -90,7 +90,7 @@ fn explained(view: &Value) -> String {
         view["strikes"]
     );
     if let Some(reason) = view["never_ban"].as_str() {
-        out.push_str(&format!("Never a candidate: it {reason}.\n"));
+        out.push_str(&format!("Never a candidate for a ban: it {reason}.\n"));
     }
     if let Some(scenario) = view["crowdsec"]["scenario"].as_str() {
         out.push_str(&format!("CrowdSec bans it for {scenario} until {}.\n", text(&view["crowdsec"], "until")));
@@ -145,6 +145,8 @@ mod tests {
         let banned = json!({ "client": "203.0.113.7", "crowdsec": { "origin": "cscli", "scenario": "a/b", "until": "T" } });
         assert!(explained(&banned).contains("\nCrowdSec bans it for a/b until T.\n"));
         let nobody = json!({ "client": "192.168.1.2", "country": "ZZ", "score": 0, "never_ban": "stands in web.trusted_proxies" });
-        assert!(explained(&nobody).ends_with("Never a candidate: it stands in web.trusted_proxies.\nNothing is held against it.\n"));
+        assert!(
+            explained(&nobody).ends_with("Never a candidate for a ban: it stands in web.trusted_proxies.\nNothing is held against it.\n")
+        );
     }
 }

@@ -205,7 +205,10 @@ fn top_clients(engine: &mut Engine, now: Timestamp) -> String {
 
 fn lines(view: &SourceView) -> String {
     let until = view.last_record.and_then(Timestamp::to_rfc3339);
+    let fits_nothing = view.malformed > 0 && view.parsed + view.skipped == 0;
+    let remark = || row("remark", format!("no line fits {0}: hostwarden explain --format {0} says why", view.format));
     row("lines", view.lines.to_string())
+        + &fits_nothing.then(remark).unwrap_or_default()
         + &row("records", format!("{} parsed, {} skipped, {} malformed", view.parsed, view.skipped, view.malformed))
         + &row("last record", until.unwrap_or_else(|| "none".to_owned()))
 }

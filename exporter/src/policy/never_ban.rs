@@ -107,7 +107,7 @@ impl fmt::Display for Reason {
             Self::TrustedProxy => out.write_str("stands in web.trusted_proxies"),
             Self::Player => out.write_str("played here within the last 30 days"),
             Self::Reserved(what) => write!(out, "is no address of the internet ({what})"),
-            Self::Documentation => out.write_str("is an address that only stands in examples"),
+            Self::Documentation => out.write_str("is an address that only stands in examples (it is told of all the same)"),
             Self::Cdn(name) => write!(out, "is an edge of {name}, with many visitors behind it"),
             Self::GoodBotNetwork(bot) => write!(out, "is a published network of {}", bot.name),
             Self::GoodBotName(bot) => write!(out, "is {}, as its name in the DNS proves", bot.name),
