@@ -46,7 +46,9 @@ pub struct Found {
     /// What they did, as the rest of a sentence that begins with who did it: `tried 12 users over SSH within 10 minutes`. Holds
     /// numbers and words of our own only.
     pub summary: String,
-    /// What it rests on, one fact each; may hold texts from the log, which are scrubbed before anybody sees them.
+    /// What it rests on, one fact each, as far as that is numbers and words of our own only.
+    pub reckoned: Vec<String>,
+    /// What else it rests on, one fact each; may hold texts from the log, which are scrubbed before anybody sees them.
     pub evidence: Vec<String>,
 }
 

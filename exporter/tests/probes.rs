@@ -196,7 +196,7 @@ fn what_probes_saw_is_on_the_page() {
     for (name, samples) in names.into_iter().zip(samples) {
         for action in engine.step(NOW, report(name, None, samples)) {
             if let Action::Finding(finding) = action {
-                findings += &format!("{}\n", serde_json::to_string(&finding).unwrap());
+                findings += &format!("{}\n", serde_json::to_string(&*finding).unwrap());
             }
         }
     }

@@ -123,7 +123,10 @@ fn record(
 }
 
 fn findings(actions: Vec<Action>) -> Vec<Finding> {
-    actions.into_iter().filter_map(|action| if let Action::Finding(finding) = action { Some(finding) } else { None }).collect()
+    actions
+        .into_iter()
+        .filter_map(|action| if let Action::Finding(finding) = action { Some(Arc::unwrap_or_clone(finding)) } else { None })
+        .collect()
 }
 
 /// Findings come with the record that ended with this line: the first one.

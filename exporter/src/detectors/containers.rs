@@ -386,7 +386,7 @@ impl Known {
 
     fn tell(&self, at: Timestamp, severity: Severity, summary: String, evidence: Vec<String>, out: &mut Vec<Found>) {
         let about = About::Thing(format!("Container {}", self.name));
-        out.push(Found { at, detector: NAME, severity, about, summary, evidence });
+        out.push(Found { at, detector: NAME, severity, about, summary, reckoned: Vec::new(), evidence });
     }
 }
 

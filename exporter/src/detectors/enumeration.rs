@@ -121,15 +121,16 @@ impl Visitor {
         follow as f32 / counts.distinct.max(1) as f32 >= SEQUENCE_SHARE
     }
 
-    /// What tells guessing from reading: how quickly the links within a window were opened, and which numbers they have.
-    fn evidence(&self, now: u32, window: u32) -> Vec<String> {
+    /// What tells guessing from reading: how quickly the links within a window were opened; and which numbers they have, which are the
+    /// site's and may be somebody's.
+    fn facts(&self, now: u32, window: u32) -> Facts {
         let recent = || self.links.iter().filter(move |(_, at, ..)| now.saturating_sub(*at) < window);
         let begun = recent().map(|(_, at, ..)| *at).min().unwrap_or(now);
         let numbers = || recent().filter_map(|(_, _, number, _)| *number);
         let pace = format!("{} links in {} seconds", recent().count(), now.saturating_sub(begun));
         let range = numbers().min().zip(numbers().max());
         let numbered = range.map(|(low, high)| format!("{} of them with numbers, from {low} to {high}", numbers().count()));
-        std::iter::once(pace).chain(numbered).collect()
+        Facts { reckoned: vec![pace], evidence: numbered.into_iter().collect() }
     }
 
     /// How many clients share a network's work, at least.
@@ -142,6 +143,12 @@ impl Visitor {
         self.told = Some(secs);
         is_new
     }
+}
+
+/// As in [`Found`].
+struct Facts {
+    reckoned: Vec<String>,
+    evidence: Vec<String>,
 }
 
 /// The detector.
@@ -170,7 +177,7 @@ impl Enumeration {
         {
             return visitor.is_telling(secs).then(|| {
                 let within = if window == DAY { "a day".to_owned() } else { format!("{window} seconds") };
-                found(at, About::Client(client), counts, &within, visitor.evidence(secs, window))
+                found(at, About::Client(client), counts, &within, visitor.facts(secs, window))
             });
         }
         let network = known_or_new(&mut self.networks, client.network(), secs, is_missing)?;
@@ -182,7 +189,7 @@ impl Enumeration {
         let counts = by_network(&self.config, secs, network)?;
         network.is_telling(secs).then(|| {
             let within = format!("an hour from {} addresses or more", network.spread());
-            found(at, About::Network(client.network()), counts, &within, network.evidence(secs, HOUR))
+            found(at, About::Network(client.network()), counts, &within, network.facts(secs, HOUR))
         })
     }
 
@@ -247,9 +254,9 @@ fn by_network(config: &Config, secs: u32, network: &Visitor) -> Option<Counts> {
     (is_shared && network.is_guessing(secs, HOUR, counts)).then_some(counts)
 }
 
-fn found(at: Timestamp, about: About, Counts { distinct, missing }: Counts, within: &str, evidence: Vec<String>) -> Found {
+fn found(at: Timestamp, about: About, Counts { distinct, missing }: Counts, within: &str, facts: Facts) -> Found {
     let summary = format!("opened {distinct} different links within {within}, {missing} of them missing");
-    Found { at, detector: NAME, severity: Severity::Warning, about, summary, evidence }
+    Found { at, detector: NAME, severity: Severity::Warning, about, summary, reckoned: facts.reckoned, evidence: facts.evidence }
 }
 
 #[cfg(test)]
@@ -286,7 +293,7 @@ mod tests {
         let found = open(40, 10, 1, missing);
         assert_eq!(found.len(), 1, "told once");
         assert_eq!(found[0].summary, "opened 16 different links within 300 seconds, 16 of them missing");
-        assert_eq!(found[0].evidence, ["16 links in 150 seconds"]);
+        assert_eq!(found[0].reckoned, ["16 links in 150 seconds"]);
         assert!(open(40, 30, 1, missing).is_empty(), "too slow for the window");
         assert_eq!(open(60, 600, 1, missing).len(), 1, "but not for a day");
         assert!(open(200, 1, 1, |n| missing(n % 10)).is_empty(), "ten links again and again");
@@ -299,7 +306,12 @@ mod tests {
         let numbered = |n: u32| Link { number: Some(1_000 + n), ..there(n) };
         let found = open(60, 2, 1, numbered);
         assert_eq!(found.len(), 1, "unless they follow on one another");
-        assert_eq!(found[0].evidence, ["16 links in 30 seconds", "16 of them with numbers, from 1000 to 1015"]);
+        assert_eq!(found[0].reckoned, ["16 links in 30 seconds"]);
+        assert_eq!(
+            found[0].evidence,
+            ["16 of them with numbers, from 1000 to 1015"],
+            "perhaps of orders: scrubbed before anybody sees them"
+        );
         let scattered = |n: u32| Link { number: Some(n * 97 % 10_007), ..there(n) };
         assert!(open(60, 2, 1, scattered).is_empty());
     }

@@ -31,7 +31,15 @@ impl FailedUnits {
             } else if self.known.len() < MAX_UNITS {
                 self.known.insert(unit.clone(), now.secs());
                 let (about, summary) = (About::Thing(format!("Unit {unit}")), "of systemd has failed".to_owned());
-                out.push(Found { at: now, detector: NAME, severity: Severity::Warning, about, summary, evidence: Vec::new() });
+                out.push(Found {
+                    at: now,
+                    detector: NAME,
+                    severity: Severity::Warning,
+                    about,
+                    summary,
+                    reckoned: Vec::new(),
+                    evidence: Vec::new(),
+                });
             }
         }
         self.known.retain(|_, last| now.secs() - *last < WELL_SECS);

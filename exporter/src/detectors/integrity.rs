@@ -162,7 +162,7 @@ fn told(at: Timestamp, changes: &[Change]) -> Option<Found> {
             (format!("File {}", gravest.path), format!("and {} more changed", count - 1), named.chain(more).collect())
         }
     };
-    Some(Found { at, detector: NAME, severity, about: About::Thing(about), summary, evidence })
+    Some(Found { at, detector: NAME, severity, about: About::Thing(about), summary, reckoned: Vec::new(), evidence })
 }
 
 #[cfg(test)]

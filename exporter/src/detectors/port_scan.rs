@@ -68,14 +68,30 @@ impl PortScan {
         let knocks = self.clients.entry(client, seconds(at), Knocks::default);
         if packet.action == FirewallAction::Block && knocks.is_flood(at, window, self.config.flood_packets) {
             let summary = format!("had {} packets blocked within {window} seconds; its source can be forged", knocks.window.1);
-            out.push(Found { at, detector: NAME, severity: Severity::Info, about: About::Client(client), summary, evidence: Vec::new() });
+            out.push(Found {
+                at,
+                detector: NAME,
+                severity: Severity::Info,
+                about: About::Client(client),
+                summary,
+                reckoned: Vec::new(),
+                evidence: Vec::new(),
+            });
         }
         let Some(port) = packet.port.filter(|_| opens) else { return false };
         let ports = knocks.is_scan(at, port, window, self.config.ports);
         if let Some(ports) = ports {
             let summary = format!("tried more than {} TCP ports within {window} seconds; its source can be forged", self.config.ports);
-            let evidence = vec![format!("ports {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))];
-            out.push(Found { at, detector: NAME, severity: Severity::Warning, about: About::Client(client), summary, evidence });
+            let reckoned = vec![format!("ports {}", ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", "))];
+            out.push(Found {
+                at,
+                detector: NAME,
+                severity: Severity::Warning,
+                about: About::Client(client),
+                summary,
+                reckoned,
+                evidence: Vec::new(),
+            });
             return true;
         }
         false
@@ -168,7 +184,7 @@ mod tests {
         let found = play(&mut detector(), (0..30).map(|n| (i64::from(n), packet(n))));
         let [found] = &found[..] else { panic!("{found:?}") };
         assert_eq!((found.at.secs() - START, found.severity), (15, Severity::Warning));
-        assert!(found.summary.contains("can be forged") && found.evidence[0].contains("ports 15, 14"));
+        assert!(found.summary.contains("can be forged") && found.reckoned[0].contains("ports 15, 14"));
         assert!(play(&mut detector(), (0..300).map(|n| (n, packet((n % 15) as u16)))).is_empty(), "the same few ports again and again");
         assert!(play(&mut detector(), (0..100).map(|n| (n * 5, packet(n as u16)))).is_empty(), "one port in five seconds");
     }

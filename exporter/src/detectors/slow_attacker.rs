@@ -99,7 +99,8 @@ impl SlowAttacker {
             severity: if strikes > 1 { Severity::Critical } else { Severity::Warning },
             about: About::Client(client),
             summary: format!("attacks slowly: {over}, strike {strikes}"),
-            evidence: vec![format!("{} different strong requests", suspect.distinct_strong)],
+            reckoned: vec![format!("{} different strong requests", suspect.distinct_strong)],
+            evidence: Vec::new(),
         })
     }
 

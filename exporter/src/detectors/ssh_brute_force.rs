@@ -308,7 +308,7 @@ fn failed_in_network(
 }
 
 fn found(at: Timestamp, severity: Severity, about: About, summary: String, evidence: Vec<String>) -> Found {
-    Found { at, detector: NAME, severity, about, summary, evidence }
+    Found { at, detector: NAME, severity, about, summary, reckoned: Vec::new(), evidence }
 }
 
 fn evidence(auth: &SshAuth<'_>) -> Vec<String> {

@@ -137,7 +137,7 @@ impl Suspicion {
             return None;
         }
         let terms = self.terms(suspect, at);
-        let evidence = terms.iter().filter(|term| term.points >= 0.5).map(explained).collect();
+        let reckoned = terms.iter().filter(|term| term.points >= 0.5).map(explained).collect();
         let classes = terms.iter().filter(|term| term.points >= 0.5).map(|term| term.kind.as_str()).take(4).collect::<Vec<_>>();
         Some(Found {
             at,
@@ -145,7 +145,8 @@ impl Suspicion {
             severity: if level > 1 { Severity::Critical } else { Severity::Warning },
             about: About::Client(client),
             summary: format!("reached a suspicion score of {score:.0} by {}", classes.join(", ")),
-            evidence,
+            reckoned,
+            evidence: Vec::new(),
         })
     }
 

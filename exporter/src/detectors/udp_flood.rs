@@ -197,7 +197,7 @@ impl Service {
 
     fn found(&self, at: Timestamp, severity: Severity, summary: String, evidence: Vec<String>, sources: Vec<(Client, u64)>) -> Found {
         let about = About::Port(Port { service: self.name.clone(), port: self.port, sources });
-        Found { at, detector: NAME, severity, about, summary, evidence }
+        Found { at, detector: NAME, severity, about, summary, reckoned: Vec::new(), evidence }
     }
 }
 

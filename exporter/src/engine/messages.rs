@@ -1,6 +1,7 @@
 //! What comes into the engine, and what it wants done.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ErrorView, Query, SourceView};
@@ -98,7 +99,7 @@ pub enum Action {
     /// Answer who asked.
     Answer(Token, Answer),
     /// Tell people.
-    Finding(Finding),
+    Finding(Arc<Finding>),
     /// Send this message; [`Input::Delivered`] must follow.
     Deliver {
         /// By which notifier.

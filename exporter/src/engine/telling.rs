@@ -27,26 +27,32 @@ impl Detection {
             About::Port(port) => (format!("Service {} (UDP port {})", port.service, port.port), None),
         };
         let country = address.map(|address| self.locate.locate(address).country_or_unknown().to_owned());
-        let who = country.as_ref().map_or_else(|| about.clone(), |country| format!("{about} ({country})"));
+        let summary = match &country {
+            Some(country) => format!("{about} ({country}) {}.", found.summary),
+            None => format!("{about} {}.", found.summary),
+        };
+        let strikes = self.strikes(&found);
+        let client = if let About::Client(client) = found.about { Some(client) } else { None };
         let claims = match &found.about {
             About::Port(port) => self.claims(context, &port.sources),
             _ => None,
         };
         let scrub = |fact: &String| context.privacy.scrub_facts(fact, EVIDENCE_CHARS);
+        let mut evidence = found.reckoned;
+        evidence.extend(found.evidence.iter().map(scrub).chain(claims));
         let finding = Finding {
             id: 0,
             at: found.at,
             detector: found.detector.to_owned(),
             severity: found.severity,
             source: context.source.to_owned(),
-            summary: format!("{who} {}.", found.summary),
+            summary,
             client: address.map(|_| about.clone()),
             country,
             about,
-            evidence: found.evidence.iter().map(scrub).chain(claims).collect(),
+            evidence,
         };
-        let client = if let About::Client(client) = found.about { Some(client) } else { None };
-        self.add(context, finding, self.strikes(&found), client);
+        self.add(context, finding, strikes, client);
         true
     }
 

@@ -79,6 +79,8 @@ pub struct Incidents {
     kept: BTreeMap<u64, Box<Incident>>,
     /// Incidents that further findings belong to, by kind and subject.
     live: HashMap<Key, Live>,
+    /// Those that are over: they make room first.
+    over: BTreeSet<u64>,
     last_id: u64,
     evicted: u64,
     unsaved: BTreeSet<u64>,
@@ -104,9 +106,10 @@ impl Incidents {
             client: clients.get(&incident.id).copied().flatten(),
         };
         let live = kept.values().map(|incident| (key_of(incident), live(incident.as_ref()))).collect();
+        let over = kept.values().filter(|incident| incident.closed.is_some()).map(|incident| incident.id).collect();
         let last_id = kept.keys().next_back().copied().unwrap_or(0);
         let log = ChangeLog::new(SECTION.to_owned(), saved);
-        Self { settings, kept, live, last_id, evicted, unsaved: BTreeSet::new(), log }
+        Self { settings, kept, live, over, last_id, evicted, unsaved: BTreeSet::new(), log }
     }
 
     /// The incident with this number, if it is still kept.
@@ -178,6 +181,7 @@ impl Incidents {
             incident.last = incident.last.max(finding.at);
             incident.closed = None;
             incident.findings += 1;
+            self.over.remove(&id);
         }
         Changed { id, change: Change::Updated, is_worse }
     }
@@ -194,6 +198,11 @@ impl Incidents {
                 incident.last = incident.last.max(news.at);
                 incident.findings += u64::from(news.came);
                 incident.closed = (!news.came).then_some(now);
+                if news.came {
+                    self.over.remove(&id)
+                } else {
+                    self.over.insert(id)
+                };
                 incident.summary = sentence(&news);
                 incident.player = Some(Player { returning: incident.player.as_ref().is_some_and(|p| p.returning), ..news.player });
                 Some(Changed { id, change: if news.came { Change::Updated } else { Change::Closed }, is_worse: false })
@@ -248,8 +257,7 @@ impl Incidents {
         if self.kept.len() < self.settings.max.max(1) {
             return;
         }
-        let over = self.kept.values().find(|incident| incident.closed.is_some()).map(|incident| incident.id);
-        let Some(id) = over.or_else(|| self.kept.keys().next().copied()) else { return };
+        let Some(id) = self.over.pop_first().or_else(|| self.kept.keys().next().copied()) else { return };
         if let Some(incident) = self.kept.remove(&id) {
             self.live.remove(&key_of(&incident));
         }
@@ -287,6 +295,7 @@ impl Incidents {
         });
         closed.sort_by_key(|changed| changed.id);
         self.unsaved.extend(closed.iter().map(|changed| changed.id));
+        self.over.extend(closed.iter().map(|changed| changed.id));
         closed
     }
 
