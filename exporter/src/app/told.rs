@@ -6,49 +6,70 @@ use std::io::Write;
 use tracing::warn;
 
 use crate::finding::Finding;
+use crate::snapshot::Lines;
 
 /// As much goes through a pipe whole, whatever is written to it besides (PIPE_BUF of Linux).
 const PIPE_BYTES: usize = 4096;
-/// Texts of that size that wait: 16 MiB, some 25,000 findings.
-const MAX_TEXTS: usize = 4096;
+/// When lines of so many bytes wait, some 25,000 findings, no more are taken.
+const MAX_BYTES: usize = 16 << 20;
 
-/// Lines that wait, in texts that each go through a pipe whole.
+/// Lines that wait.
 #[derive(Default)]
 pub(super) struct Told {
-    texts: Vec<String>,
+    lines: Lines,
+    findings: usize,
     /// Findings that there was no room for.
     left_out: usize,
 }
 
 impl Told {
     pub(super) fn push(&mut self, finding: &Finding) {
-        let line = serde_json::json!(finding).to_string();
-        let has_room = self.texts.len() < MAX_TEXTS;
-        match self.texts.last_mut() {
-            Some(lines) if lines.len() + line.len() < PIPE_BYTES => {
-                lines.push_str(&line);
-                lines.push('\n');
-            }
-            _ if has_room => self.texts.push(line + "\n"),
-            _ => self.left_out += 1,
+        if self.has_room() {
+            self.lines.push(finding);
+            self.findings += 1;
+        } else {
+            self.left_out += 1;
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.lines.bytes() < MAX_BYTES
     }
 
     /// What waits in `others` waits here.
     pub(super) fn append(&mut self, others: &mut Self) {
-        let Self { texts, left_out } = std::mem::take(others);
-        let room = MAX_TEXTS.saturating_sub(self.texts.len());
-        self.left_out += left_out + texts.iter().skip(room).map(|lines| lines.lines().count()).sum::<usize>();
-        self.texts.extend(texts.into_iter().take(room));
+        let Self { lines, findings, left_out } = std::mem::take(others);
+        self.left_out += left_out;
+        if self.has_room() {
+            self.lines.append(lines);
+            self.findings += findings;
+        } else {
+            self.left_out += findings;
+        }
     }
 
     /// That nobody reads them is no reason to stop.
     pub(super) fn write(self, out: &mut impl Write) {
-        self.texts.iter().for_each(|lines| drop(out.write_all(lines.as_bytes())));
+        for text in self.lines.texts() {
+            let mut rest = &*text;
+            while !rest.is_empty() {
+                let (whole, others) = rest.split_at(whole_lines(rest));
+                drop(out.write_all(whole));
+                rest = others;
+            }
+        }
         if self.left_out > 0 {
             warn!(findings = self.left_out, "Findings were saved and not written out: too many waited.");
         }
     }
+}
+
+/// The length of as many lines as go through a pipe whole; at least one.
+fn whole_lines(text: &[u8]) -> usize {
+    let is_end = |byte: &u8| *byte == b'\n';
+    let fit = text.get(..PIPE_BYTES).unwrap_or(text);
+    let end = fit.iter().rposition(is_end).or_else(|| text.iter().position(is_end));
+    end.map_or(text.len(), |end| end + 1)
 }
 
 #[cfg(test)]
@@ -72,20 +93,46 @@ mod tests {
         }
     }
 
-    fn ids(told: Told) -> Vec<u64> {
-        let mut out = Vec::new();
-        told.write(&mut out);
-        let lines = out.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-        lines.map(|line| serde_json::from_slice::<Finding>(line).unwrap().id).collect()
+    /// What is written, each time.
+    #[derive(Default)]
+    struct Written(Vec<Vec<u8>>);
+
+    impl Write for Written {
+        fn write(&mut self, text: &[u8]) -> std::io::Result<usize> {
+            self.0.push(text.to_vec());
+            Ok(text.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Written {
+        fn by(told: Told) -> Self {
+            let mut out = Self::default();
+            told.write(&mut out);
+            out
+        }
+
+        fn ids(&self) -> Vec<u64> {
+            let text = self.0.concat();
+            let lines = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice::<Finding>(line).unwrap().id).collect()
+        }
     }
 
     #[test]
-    fn each_is_a_line_and_no_text_is_longer_than_a_pipe_takes() {
+    fn each_is_a_line_and_as_many_as_a_pipe_takes_whole_are_written_at_once() {
         let mut told = Told::default();
-        (0..100).for_each(|id| told.push(&finding(id, &"x".repeat(id as usize * 20))));
-        assert!(told.texts.len() > 20 && told.texts.iter().all(|lines| lines.len() <= PIPE_BYTES && lines.ends_with('\n')));
-        told.push(&finding(100, &"y".repeat(2 * PIPE_BYTES)));
-        assert_eq!(ids(told), (0..=100).collect::<Vec<_>>());
+        (0..1_000).for_each(|id| told.push(&finding(id, &"x".repeat(id as usize * 3))));
+        told.push(&finding(1_000, &"y".repeat(2 * PIPE_BYTES)));
+        told.push(&finding(1_001, "z"));
+        let written = Written::by(told);
+        assert_eq!(written.ids(), (0..=1_001).collect::<Vec<_>>());
+        let (long, usual): (Vec<_>, Vec<_>) = written.0.iter().partition(|text| text.len() > PIPE_BYTES);
+        assert!(long.len() == 1 && (400..600).contains(&usual.len()), "{} and {}", long.len(), usual.len());
+        assert!(written.0.iter().all(|text| text.ends_with(b"\n")));
     }
 
     #[test]
@@ -93,15 +140,15 @@ mod tests {
         let (mut saving, mut pushed) = (Told::default(), 0);
         for _ in 0..5 {
             let mut fresh = Told::default();
-            for _ in 0..4 * MAX_TEXTS {
+            for _ in 0..8_000 {
                 fresh.push(&finding(pushed, &"x".repeat(1_500)));
                 pushed += 1;
             }
             saving.append(&mut fresh);
-            assert!(fresh.texts.is_empty() && fresh.left_out == 0 && saving.texts.len() <= MAX_TEXTS);
+            assert!(fresh.lines.is_empty() && fresh.findings + fresh.left_out == 0 && saving.lines.bytes() < 2 * MAX_BYTES);
         }
         let left_out = saving.left_out as u64;
-        let told = ids(saving);
+        let told = Written::by(saving).ids();
         assert!(left_out > 0 && told.is_sorted());
         assert_eq!(told.len() as u64 + left_out, pushed);
     }
