@@ -7,6 +7,8 @@ use crate::event::Timestamp;
 
 /// How much log time one slot covers, in seconds.
 const SLOT_SECS: i64 = 300;
+/// The same in microseconds.
+const SLOT_MICROS: u64 = SLOT_SECS as u64 * 1_000_000;
 /// Slots that make an hour.
 const SLOTS: i64 = 12;
 /// The longest duration told apart: one hour, in microseconds.
@@ -30,14 +32,21 @@ struct Slot {
     changed: bool,
 }
 
+impl Slot {
+    /// Whether `at` falls into it. Without a division, since each request asks.
+    fn covers(&self, at: Timestamp) -> bool {
+        let start = self.number.wrapping_mul(SLOT_MICROS as i64);
+        (at.micros().wrapping_sub(start) as u64) < SLOT_MICROS
+    }
+}
+
 impl HourWindow {
     /// Counts a duration that ended at `at`; one from before the hour that the newest one began is left out.
     pub fn observe(&mut self, at: Timestamp, micros: u64) {
-        let number = at.secs().div_euclid(SLOT_SECS);
         // Logs are nearly in order: the newest slot stands last.
         let slot = match self.slots.last_mut() {
-            Some(newest) if newest.number == number => newest,
-            _ => match self.slot(number) {
+            Some(newest) if newest.covers(at) => newest,
+            _ => match self.slot(at.secs().div_euclid(SLOT_SECS)) {
                 Some(slot) => slot,
                 None => return,
             },

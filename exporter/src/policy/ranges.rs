@@ -9,8 +9,17 @@ use crate::subject::Client;
 /// Networks and their meanings. Networks either lie in each other or have nothing in common; of nested ones the widest counts.
 #[derive(Clone, Debug)]
 pub(super) struct Ranges<T> {
-    v4: Vec<Range<u32, T>>,
-    v6: Vec<Range<u64, T>>,
+    v4: Sorted<u32, T>,
+    v6: Sorted<u64, T>,
+}
+
+/// Those of one family.
+#[derive(Clone, Debug)]
+struct Sorted<B, T> {
+    /// Where each begins: by themselves, so that a search looks at little memory.
+    firsts: Vec<B>,
+    /// Where each ends, and what it means.
+    rest: Vec<(B, T)>,
 }
 
 /// From the first client to the last.
@@ -39,13 +48,13 @@ impl<T: Copy> Ranges<T> {
     /// What the network around `client` means.
     pub(super) fn find(&self, client: Client) -> Option<T> {
         match client {
-            Client::V4(bits) => find(&self.v4, bits),
-            Client::V6(bits) => find(&self.v6, bits),
+            Client::V4(bits) => self.v4.find(bits),
+            Client::V6(bits) => self.v6.find(bits),
         }
     }
 }
 
-fn outermost<B: Ord + Copy, T: Copy>(mut ranges: Vec<Range<B, T>>) -> Vec<Range<B, T>> {
+fn outermost<B: Ord + Copy, T: Copy>(mut ranges: Vec<Range<B, T>>) -> Sorted<B, T> {
     ranges.sort_by_key(|range| (range.first, Reverse(range.last)));
     let mut kept: Vec<Range<B, T>> = Vec::with_capacity(ranges.len());
     for range in ranges {
@@ -53,12 +62,17 @@ fn outermost<B: Ord + Copy, T: Copy>(mut ranges: Vec<Range<B, T>>) -> Vec<Range<
             kept.push(range);
         }
     }
-    kept
+    Sorted {
+        firsts: kept.iter().map(|range| range.first).collect(),
+        rest: kept.into_iter().map(|range| (range.last, range.meaning)).collect(),
+    }
 }
 
-fn find<B: Ord + Copy, T: Copy>(ranges: &[Range<B, T>], bits: B) -> Option<T> {
-    let after = ranges.partition_point(|range| range.first <= bits);
-    ranges.get(after.checked_sub(1)?).filter(|range| bits <= range.last).map(|range| range.meaning)
+impl<B: Ord + Copy, T: Copy> Sorted<B, T> {
+    fn find(&self, bits: B) -> Option<T> {
+        let after = self.firsts.partition_point(|first| *first <= bits);
+        self.rest.get(after.checked_sub(1)?).filter(|(last, _)| bits <= *last).map(|(_, meaning)| *meaning)
+    }
 }
 
 #[cfg(test)]
