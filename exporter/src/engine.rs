@@ -259,6 +259,7 @@ impl Engine {
             self.shared.tell(now, probe, found, actions);
         }
         self.shared.detection.on_tick(now);
+        self.shared.feeds.on_tick(now);
         if self.sources.is_empty() && self.ready == Readiness::CatchingUp {
             self.ready = Readiness::CaughtUp;
         }

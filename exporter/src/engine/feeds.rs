@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, VecDeque};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::CLOCK_AHEAD;
 use super::ledger::first_recent;
 use super::logged::{LoggedAttacks, Seen, Showing};
 use crate::event::{Attack, BotMessage, HttpRequest, Timestamp, rfc3339_or_null};
@@ -229,6 +230,11 @@ impl Feeds {
     /// How many entries wait to be pushed.
     fn waiting(&self) -> usize {
         self.pushing.as_ref().map_or(0, |pushing| self.count_behind(pushing.pushed()))
+    }
+
+    /// `now` is the clock's time.
+    pub(super) fn on_tick(&mut self, now: Timestamp) {
+        self.buckets.iter_mut().for_each(|bucket| bucket.on_tick(now.plus(CLOCK_AHEAD)));
     }
 
     /// What is to be pushed now.

@@ -210,7 +210,7 @@ impl Source {
     }
 
     pub(super) fn tick(&mut self, now: Timestamp, shared: &mut Shared, actions: &mut Vec<Action>) {
-        if self.format.is_open() && now.since(self.last_lines) >= OPEN_RECORD {
+        if self.format.is_open() && now.has_passed(OPEN_RECORD, self.last_lines) {
             self.flush(now, shared, actions);
         }
         self.subject.on_tick(now);
@@ -345,6 +345,9 @@ impl Source {
 
 impl Subject {
     fn on_tick(&mut self, now: Timestamp) {
+        if let Some(window) = self.window() {
+            window.on_tick(now);
+        }
         match self {
             Self::Bot(bot) => bot.latency.iter_mut().for_each(|latency| latency.on_tick(now)),
             Self::Ssh(ssh) => ssh.brute_force.iter_mut().for_each(|detector| detector.on_tick(now)),

@@ -23,6 +23,8 @@ pub const QUANTILES: [(f64, &str); 3] = [(0.5, "0.5"), (0.95, "0.95"), (0.99, "0
 #[derive(Default)]
 pub struct HourWindow {
     slots: Vec<Slot>,
+    /// Where slots were saved that have been forgotten since.
+    gone: Vec<i64>,
 }
 
 struct Slot {
@@ -37,6 +39,11 @@ impl Slot {
     fn covers(&self, at: Timestamp) -> bool {
         let start = self.number.wrapping_mul(SLOT_MICROS as i64);
         (at.micros().wrapping_sub(start) as u64) < SLOT_MICROS
+    }
+
+    /// Where it is saved.
+    fn place(&self) -> i64 {
+        self.number.rem_euclid(SLOTS)
     }
 }
 
@@ -53,6 +60,15 @@ impl HourWindow {
         };
         slot.durations.saturating_record(micros);
         slot.changed = true;
+    }
+
+    /// Forgets what lies in the future: the clock was ahead, and what happens now would be older than an hour until it gets there.
+    pub fn on_tick(&mut self, now: Timestamp) {
+        // Records may be a little ahead of the clock.
+        let newest = now.secs().div_euclid(SLOT_SECS) + 1;
+        while let Some(slot) = self.slots.pop_if(|slot| slot.number > newest) {
+            self.gone.push(slot.place());
+        }
     }
 
     /// A slot that is not the newest one, or is new.
@@ -89,15 +105,13 @@ impl HourWindow {
 
     /// The slots that changed since the last call, by the place each is saved at: at most twelve places, used in turn.
     pub fn save_changed(&mut self) -> Vec<(i64, Value)> {
-        self.slots
-            .iter_mut()
-            .filter(|slot| slot.changed)
-            .map(|slot| {
-                slot.changed = false;
-                let counts: Vec<_> = slot.durations.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
-                (slot.number.rem_euclid(SLOTS), json!({ "slot": slot.number, "counts": counts }))
-            })
-            .collect()
+        let gone = self.gone.drain(..).map(|place| (place, Value::Null));
+        let changed = self.slots.iter_mut().filter(|slot| slot.changed).map(|slot| {
+            slot.changed = false;
+            let counts: Vec<_> = slot.durations.iter_recorded().map(|v| (v.value_iterated_to(), v.count_at_value())).collect();
+            (slot.place(), json!({ "slot": slot.number, "counts": counts }))
+        });
+        gone.chain(changed).collect()
     }
 
     /// Makes the next [`HourWindow::save_changed`] give every slot.
@@ -105,7 +119,7 @@ impl HourWindow {
         self.slots.iter_mut().for_each(|slot| slot.changed = true);
     }
 
-    /// Takes up one saved slot; leaves out what is damaged.
+    /// Takes up one saved slot; leaves out what is damaged, and places of which nothing is left.
     pub fn load(&mut self, saved: &Value) {
         let Some(number) = saved.get("slot").and_then(Value::as_i64) else { return };
         let Some(counts) = saved.get("counts").and_then(Value::as_array) else { return };
@@ -164,6 +178,29 @@ mod tests {
         assert_eq!(numbers, [24], "only the hour before the newest is kept");
         window.observe(at(7_200 - 3_300), 1_000);
         assert_eq!(window.slots.len(), 2);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_holds_nothing_back() {
+        let mut window = HourWindow::default();
+        let day = 86_400;
+        let mut saved = std::collections::BTreeMap::new();
+        window.observe(at(day), 9_000_000);
+        window.observe(at(day + 300), 9_000_000);
+        window.on_tick(at(day + 250));
+        saved.extend(window.save_changed());
+        assert_eq!(saved.len(), 2, "a little ahead of the clock is not the future");
+        window.observe(at(0), 1_000_000);
+        assert_eq!(window.quantiles(at(1)).map(|[p50, ..]| p50 > 8.0), Some(true));
+        window.on_tick(at(1));
+        window.observe(at(2), 1_000_000);
+        saved.extend(window.save_changed());
+        let mut again = HourWindow::default();
+        saved.values().for_each(|saved| again.load(saved));
+        for window in [window, again] {
+            let [p50, _, p99] = window.quantiles(at(3)).unwrap();
+            assert!(p50 > 0.99 && p99 < 1.01, "{p50} {p99}");
+        }
     }
 
     #[test]

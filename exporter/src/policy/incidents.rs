@@ -278,12 +278,15 @@ impl Incidents {
         let (kept, unsaved) = (&mut self.kept, &mut self.unsaved);
         self.live.retain(|_, Live { id, seen, client }| {
             let Some(incident) = kept.get_mut(id) else { return false };
+            // A clock that was put back holds nothing back: it is quiet from then on.
+            *seen = (*seen).min(now);
             let silent = now.since(*seen).as_secs();
             if incident.closed.is_some() {
                 return silent < cooldown;
             }
             let patience = if incident.kind == PLAYERS { MAX_STAY_SECS } else { quiet };
-            let deed = client.filter(|_| silent >= patience).and_then(&last_deed).filter(|deed| now.since(*deed).as_secs() < patience);
+            let is_recent = |deed: &Timestamp| now.since(*deed).max(deed.since(now)).as_secs() < patience;
+            let deed = client.filter(|_| silent >= patience).and_then(&last_deed).filter(is_recent);
             if let Some(deed) = deed {
                 (incident.last, *seen) = (incident.last.max(deed), deed.min(now));
                 unsaved.insert(*id);
@@ -407,6 +410,16 @@ mod tests {
         assert_eq!((again.id, again.change, incidents.get(1).unwrap().closed), (1, Change::Updated, None));
         incidents.on_tick(at(4_901), |_| None);
         assert_eq!(incidents.take(at(4_901), &finding(4_901, "b", Severity::Info), 0, None).id, 3);
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_holds_nothing_back() {
+        let (client, day) = (Client::parse(b"203.0.113.7"), 86_400);
+        let mut incidents = Incidents::new(settings(10), None, 0);
+        incidents.take(at(day), &finding(day, "a", Severity::Warning), 0, client);
+        assert!(incidents.on_tick(at(0), |_| Some(at(day))).is_empty());
+        assert!(incidents.on_tick(at(899), |_| Some(at(day))).is_empty());
+        assert_eq!(incidents.on_tick(at(900), |_| Some(at(day))).len(), 1);
     }
 
     #[test]

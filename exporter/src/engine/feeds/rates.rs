@@ -37,6 +37,11 @@ impl Bucket {
         self.tokens -= if has_room { TOKEN } else { 0 };
         has_room
     }
+
+    /// No record can be behind `latest`: time that the bucket saw by a clock that was ahead is not waited for.
+    pub(super) fn on_tick(&mut self, latest: Timestamp) {
+        self.last = self.last.min(latest);
+    }
 }
 
 #[cfg(test)]
@@ -54,5 +59,18 @@ mod tests {
         assert_eq!(taken(0..10, 10_000), 100 + 99, "the burst, then the rate");
         assert_eq!(taken(0..5, 1_000), 0, "time that goes back brings nothing");
         assert_eq!(taken(100..160, 5), 300, "less than the rate passes whole");
+    }
+
+    #[test]
+    fn a_clock_that_was_put_back_holds_nothing_back() {
+        let rate = Rate { per_second: 1, burst: 10 };
+        let mut bucket = Bucket::default();
+        let mut taken = |latest: Option<i64>, secs: std::ops::Range<i64>| {
+            latest.into_iter().for_each(|secs| bucket.on_tick(Timestamp::from_secs(secs)));
+            secs.filter(|secs| bucket.take(Timestamp::from_secs(*secs), rate)).count()
+        };
+        assert_eq!(taken(None, 90_000..90_001), 1);
+        assert_eq!(taken(None, 1_000..1_100), 9, "what was left");
+        assert_eq!(taken(Some(1_160), 1_100..1_200), 39, "one a second from there on");
     }
 }
