@@ -114,9 +114,11 @@ impl HourWindow {
         gone.chain(changed).collect()
     }
 
-    /// Makes the next [`HourWindow::save_changed`] give every slot.
+    /// Makes the next [`HourWindow::save_changed`] give every place: nobody knows what stands there.
     pub fn mark_all_changed(&mut self) {
         self.slots.iter_mut().for_each(|slot| slot.changed = true);
+        let is_free = |place: &i64| self.slots.iter().all(|slot| slot.place() != *place);
+        self.gone = (0..SLOTS).filter(is_free).collect();
     }
 
     /// Takes up one saved slot; leaves out what is damaged, and places of which nothing is left.
@@ -194,6 +196,10 @@ mod tests {
         assert_eq!(window.quantiles(at(1)).map(|[p50, ..]| p50 > 8.0), Some(true));
         window.on_tick(at(1));
         window.observe(at(2), 1_000_000);
+        let unsaved = window.save_changed();
+        assert_eq!(unsaved.iter().filter(|(_, slot)| slot.is_null()).count(), 2);
+        // That commit fails; the next one does not.
+        window.mark_all_changed();
         saved.extend(window.save_changed());
         let mut again = HourWindow::default();
         saved.values().for_each(|saved| again.load(saved));
